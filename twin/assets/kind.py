@@ -1,0 +1,119 @@
+"""What every device kind is: nameplate in, state table, step, points, set-points.
+
+A kind is a fleet of equal devices as arrays. Its power is positive into the grid at its own
+AC terminals. It knows neither protocol nor clock; a minute may be cut into calls at will and
+gives the same bits.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.assets.environment import Environment
+from twin.record.columns import Columns
+from twin.record.exchange import Outcome, Point
+from twin.record.table import Table
+
+# Rows that every kind's state begins with.
+COMMON_ROWS = (
+    "power_kw",  # at the AC terminals, at the end of the last step, positive into the grid
+    "energy_kws",  # integral of power since the engine last cleared it [kW s]
+    "supplied",  # 1 while its circuit is closed
+    "limit_low_kw",  # what the site's own control allows at the least (consumption side) ...
+    "limit_high_kw",  # ... and at the most (export side) during this minute
+)
+
+
+class Kind(ABC):
+    """One fleet of equal devices.
+
+    Class attributes
+    ----------------
+    name : as the file is called
+    step_s : inner step [s]; longer than 1 only where a step-size test shows it does not matter
+    points, setpoints : what is read and written, in register order
+    truth : state rows that the record keeps each minute for the judge and the page
+    nameplate : columns that `__init__` needs beside site, circuit, district, rated_kw, enrolled
+
+    Parameters
+    ----------
+    nameplate : Columns  what is registered, one row a device
+    seed : int  for the keyed dispersions between registered and true parameters
+    """
+
+    name: ClassVar[str]
+    step_s: ClassVar[int] = 1
+    points: ClassVar[tuple[Point, ...]]
+    setpoints: ClassVar[tuple[Point, ...]]
+    truth: ClassVar[tuple[str, ...]] = ()
+    nameplate: ClassVar[tuple[str, ...]] = ()
+
+    state: Table
+
+    def __init__(self, nameplate: Columns, seed: int) -> None:
+        self.registered = nameplate
+        self.n = nameplate.n
+        self.seed = seed
+        self.rated_kw: NDArray[np.float64] = nameplate.f8("rated_kw")
+
+    @property
+    def power_kw(self) -> NDArray[np.float64]:
+        """Power of each device at the end of the last step, positive into the grid."""
+        return self.state["power_kw"]
+
+    @abstractmethod
+    def warm(self, env: Environment) -> None:
+        """Set a plausible state for the moment of `env`, before the first step of a run."""
+
+    @abstractmethod
+    def minute(self, env: Environment) -> None:
+        """Do what happens once a minute at its start: arrivals, the owner's own schedule."""
+
+    @abstractmethod
+    def step(self, start_ms: int, seconds: int, env: Environment) -> None:
+        """Advance from `start_ms` by `seconds` (1..60, within one minute).
+
+        Writes ``power_kw`` and adds to ``energy_kws``.
+        """
+
+    @abstractmethod
+    def read(self, out: NDArray[np.float64]) -> None:
+        """Write the true value of every point to `out`, shape (points, n)."""
+
+    @abstractmethod
+    def apply(
+        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64], now_ms: int
+    ) -> NDArray[np.uint8]:
+        """Take a write of set-point number `point`; return an `Outcome` for each row.
+
+        A value outside what the device accepts is REFUSED and changes nothing.
+        """
+
+    def drain(self) -> dict[str, NDArray[np.generic]]:
+        """Return and forget what ended since the last call (e.g. charging sessions), by column."""
+        return {}
+
+    def fork(self) -> Self:
+        """Return a twin that shares constants and owns a copy of the state."""
+        other = copy.copy(self)
+        other.state = self.state.copy()
+        return other
+
+    def refuse_outside(
+        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64]
+    ) -> NDArray[np.uint8]:
+        """Return ACCEPTED where a value is finite and within the set-point's range, else REFUSED."""
+        spec = self.setpoints[point]
+        scale = self.rated_kw[rows] if spec.per_rating else np.ones(len(rows))
+        slack = 1e-9 * np.maximum(np.abs(values), 1.0)
+        good = (
+            np.isfinite(values)
+            & (values >= spec.low * scale - slack)
+            & (values <= spec.high * scale + slack)
+        )
+        return np.where(good, Outcome.ACCEPTED, Outcome.REFUSED).astype(np.uint8)

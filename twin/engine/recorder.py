@@ -1,0 +1,232 @@
+"""Fills the history while a simulation runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.assets.environment import Environment
+from twin.assets.kind import Kind
+from twin.assets.terminal import Terminal
+from twin.clock import MINUTE_MS
+from twin.engine.telemetry import NEVER_MS
+from twin.engine.world import World
+from twin.grid.limits import violations
+from twin.record.exchange import Reports, SetPoint
+from twin.record.history import History, Incident
+
+if TYPE_CHECKING:
+    from twin.engine.simulation import Simulation
+
+KIND_ORDER = (
+    "storage", "aircon", "icestore", "charging", "swap", "solar", "industry", "hydrogen",
+    "shorepower", "terminal",
+)  # fmt: skip
+LEVELS = (10, 110, 220, 500)
+SCALARS = (
+    "load_mw", "demand_mw", "losses_mw", "import_mw", "plant_mw", "pumped_mw", "temperature_c",
+    "aircon_modelled_mw", "aircon_background_mw", "security_cut_kw", "violations_bus",
+    "violations_branch", "max_loading_pct", "tap_moves", "capacitor_moves", "converged",
+    "tariff_period",
+    *(f"v{level}_{end}" for level in LEVELS for end in ("min", "max")),
+    *(f"loading_{level}_max" for level in (110, 220, 500)),
+)  # fmt: skip
+
+
+def history_tables(
+    world: World, kinds: Mapping[str, Kind]
+) -> dict[str, tuple[int, str]]:
+    """Return width and dtype of every table of a run's history."""
+    sites, districts = world.inventory.sites.n, len(world.inventory.districts)
+    tables = {
+        "site.demand_kw": (sites, "f4"),
+        "site.interrupted": (sites, "u1"),
+        "district.load_mw": (districts, "f8"),
+        "kind.power_mw": (len(KIND_ORDER), "f8"),
+        "kind.enrolled_power_mw": (len(KIND_ORDER), "f8"),
+    }
+    for name, kind in kinds.items():
+        for row in kind.truth:
+            tables[f"{name}.{row}"] = (kind.n, "f4")
+    return tables
+
+
+class Recorder:
+    """Writes one history; forks with its run.
+
+    Sums over the minute are kept here while the grid period is shorter than a minute.
+    """
+
+    def __init__(self, history: History, inventory_sites: int) -> None:
+        self.history = history
+        self.seconds = 0
+        self.site_kws: NDArray[np.float64] = np.zeros(inventory_sites)
+
+    def fork(self) -> Recorder:
+        """Return a recorder on a forked history."""
+        other = Recorder(self.history.fork(), len(self.site_kws))
+        other.seconds = self.seconds
+        other.site_kws = self.site_kws.copy()
+        return other
+
+    def believe(self, now_ms: int, reports: Reports) -> None:
+        """Keep what the logic reports."""
+        history = self.history
+        if history.filled < history.minutes:
+            for name, value in reports.figures.items():
+                history.put_figure(name, value)
+        history.alarms.extend(reports.alarms)
+        history.settlement.extend(reports.settlement)
+
+    def wrote(
+        self,
+        now_ms: int,
+        write: SetPoint,
+        point: int,
+        outcome: NDArray[np.uint8],
+        number: int,
+    ) -> None:
+        """Keep one write in the command log."""
+        n = len(outcome)
+        self.history.add_events(
+            "commands",
+            {
+                "now_ms": np.full(n, now_ms, np.int64),
+                "number": np.full(n, number, np.int64),
+                "kind": np.full(n, KIND_ORDER.index(write.kind), np.uint8),
+                "point": np.full(n, point, np.uint8),
+                "row": np.asarray(write.rows, np.int32),
+                "value": np.asarray(write.values, np.float64),
+                "outcome": outcome,
+            },
+        )
+
+    def period(
+        self,
+        run: Simulation,
+        start_ms: int,
+        seconds: int,
+        means: Mapping[str, NDArray[np.float64]],
+        background_kw: NDArray[np.float64],
+        env: Environment,
+    ) -> None:
+        """Take one grid period; close the minute where it ends."""
+        self.seconds += seconds
+        self.site_kws += run.sites.state["demand_kw"] * seconds
+        for name, kind in run.kinds.items():
+            ended = kind.drain()
+            if ended and len(next(iter(ended.values()))) > 0:
+                self.history.add_events(f"{name}.sessions", ended)
+        if run.now_ms % MINUTE_MS == 0:
+            self._close(run, env, means, background_kw)
+
+    def _close(
+        self,
+        run: Simulation,
+        env: Environment,
+        means: Mapping[str, NDArray[np.float64]],
+        background_kw: NDArray[np.float64],
+    ) -> None:
+        history, sites = self.history, run.sites
+        meter_kw = self.site_kws / self.seconds
+        self.site_kws[:] = 0.0
+        self.seconds = 0
+        if history.filled >= history.minutes:
+            return
+        history.row("site.demand_kw")[:] = meter_kw
+        rigid = run.kinds.get("terminal")
+        terminal = rigid if isinstance(rigid, Terminal) else None
+        history.row("site.interrupted")[:] = sites.open_circuits(terminal)
+        power, enrolled = history.row("kind.power_mw"), history.row("kind.enrolled_power_mw")
+        for i, name in enumerate(KIND_ORDER):
+            if name in means:
+                flag = run.kinds[name].registered.flag("enrolled")
+                power[i] = means[name].sum() / 1_000.0
+                enrolled[i] = means[name][flag].sum() / 1_000.0
+        for name, kind in run.kinds.items():
+            for row in kind.truth:
+                history.row(f"{name}.{row}")[:] = kind.state[row]
+        demand = run.world.demand
+        by_district = np.bincount(sites.district, weights=meter_kw, minlength=len(
+            run.world.inventory.districts))
+        by_district += np.bincount(
+            demand.busbar_district, weights=background_kw, minlength=len(by_district)
+        )
+        history.row("district.load_mw")[:] = by_district / 1_000.0
+        modelled = -sum(
+            float(means[k].sum()) for k in ("aircon", "icestore") if k in means
+        )
+        history.put_scalars(
+            {
+                "demand_mw": by_district.sum() / 1_000.0,
+                "temperature_c": env.temperature_c,
+                "aircon_modelled_mw": modelled / 1_000.0,
+                "aircon_background_mw": self._aircon_background_kw(run, env) / 1_000.0,
+                "security_cut_kw": 0.0 if terminal is None else terminal.security_cut_kw(),
+                "tariff_period": env.tariff_period,
+            }
+        )
+        self._grid(run, env)
+        self._peak(run, meter_kw, terminal)
+        history.close_minute()
+
+    @staticmethod
+    def _aircon_background_kw(run: Simulation, env: Environment) -> float:
+        return float(run.world.demand.aircon_at(env.now_ms).sum())
+
+    def _grid(self, run: Simulation, env: Environment) -> None:
+        flow, history = run.snapshot, self.history
+        if flow is None or run.grid is None:
+            return
+        found = violations(run.grid, flow)
+        history.put_scalars(
+            {
+                "load_mw": flow.load_mw,
+                "losses_mw": flow.losses_mw,
+                "import_mw": float(flow.infeed_mw.sum()),
+                "plant_mw": float(flow.plant_mw.sum()),
+                "pumped_mw": float(run.world.pumped_mw[(env.now_ms // MINUTE_MS) % 1440]),
+                "violations_bus": found.buses,
+                "violations_branch": found.branches,
+                "max_loading_pct": found.max_loading_pct,
+                "tap_moves": flow.tap_moves,
+                "capacitor_moves": flow.capacitor_moves,
+                "converged": float(flow.converged),
+                **{k: v for k, v in found.extremes.items() if k in SCALARS},
+            }
+        )
+        if not flow.converged:
+            history.incidents.append(
+                Incident(env.now_ms, "divergence", str(run.grid.divergence))
+            )
+
+    def _peak(
+        self, run: Simulation, meter_kw: NDArray[np.float64], terminal: Terminal | None
+    ) -> None:
+        """Keep per-site arrays of the minute with the highest load so far."""
+        if run.snapshot is None:
+            return
+        history, sites, load = self.history, run.sites, run.snapshot.load_mw
+        before = history.peak.get("load_mw")
+        if before is not None and not load > before[0]:
+            return
+        circuit, enrolled = np.zeros(sites.n), np.zeros(sites.n)
+        answered = np.full(sites.n, NEVER_MS, np.int64)
+        if terminal is not None:
+            has = sites.terminal_row >= 0
+            circuit = sites.circuit_host_kw(terminal)
+            circuit += np.where(has, sites.behind_circuits(run.kinds, enrolled_only=False), 0.0)
+            enrolled = np.where(has, sites.behind_circuits(run.kinds, enrolled_only=True), 0.0)
+            answered[sites.device_site["terminal"]] = run.channels["terminal"].state["time_ms"]
+        history.peak = {
+            "load_mw": np.array([load]),
+            "index": np.array([history.filled]),
+            "site.demand_kw": meter_kw.copy(),
+            "site.circuit_kw": circuit,
+            "site.circuit_enrolled_kw": enrolled,
+            "site.security_kw": sites.columns.f8("security_share") * sites.state["host_kw"],
+            "terminal.answered_ms": answered,
+        }

@@ -1,0 +1,147 @@
+"""From truth to readings: class error, resolution, loss, dead and mis-wired sensors.
+
+The same distortion serves direct runs and the wire. Readings are those of the last finished
+tick; a poll that is lost leaves the old value with its old time stamp.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.chance import generator
+from twin.clock import MINUTE_MS
+from twin.record.exchange import Point, Quality, Reading
+from twin.record.table import Table
+
+NEVER_MS = -(10**15)
+
+
+@dataclass(frozen=True, slots=True)
+class Distortion:
+    """Shares of what goes wrong between a device and the platform (see telemetry.toml)."""
+
+    dead_share: float
+    reversed_share: float
+    loss_share: float
+    offline_share: float
+    terminal_answer_industry: float
+    terminal_answer_tertiary: float
+
+    @classmethod
+    def from_data(cls) -> Distortion:
+        """Return the shipped data."""
+        text = files("twin.engine").joinpath("telemetry.toml").read_text(encoding="utf-8")
+        return cls(**{name: float(row["value"]) for name, row in tomllib.loads(text).items()})
+
+
+class Channel:
+    """The readings of one kind.
+
+    Parameters
+    ----------
+    kind : name, part of the key of every draw
+    points : what is read
+    scale : float64[n]  span to which class errors refer where a point has none (rating, kW)
+    answers : bool[n]  devices that have contact at all
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        points: Sequence[Point],
+        scale: NDArray[np.float64],
+        answers: NDArray[np.bool_],
+        distortion: Distortion,
+        seed: int,
+    ) -> None:
+        n, self.kind, self.seed, self.answers = len(scale), kind, seed, answers
+        self.loss_share = distortion.loss_share
+        draw = generator(seed, f"telemetry.{kind}")
+        fault = draw.random(n)
+        self.dead = np.flatnonzero(fault < distortion.dead_share)
+        reverse = fault >= 1.0 - distortion.reversed_share
+        spread = draw.uniform(-1.0, 1.0, (len(points), n))
+        span = np.stack(
+            [
+                scale
+                if p.per_rating or p.unit == "kW" or not np.isfinite(p.high - p.low)
+                else np.full(n, p.high - p.low)
+                for p in points
+            ]
+        )
+        accuracy = np.array([p.accuracy for p in points])
+        # A class error is a slope and an offset of which half each (assumed); a value of zero
+        # stays near zero, as meters have a starting threshold.
+        self.gain = 1.0 + 0.5 * accuracy[:, None] * spread
+        self.offset = 0.5 * accuracy[:, None] * span * draw.uniform(-1.0, 1.0, (len(points), n))
+        if points and points[0].name in ("power_kw", "demand_kw"):
+            self.gain[0, reverse] *= -1.0
+        self.resolution = np.array([p.resolution for p in points])
+        self.stepped = np.flatnonzero(self.resolution > 0.0)
+        self.state = Table(
+            (),
+            0,
+            {
+                "value": np.full((len(points), n), np.nan),
+                "time_ms": np.full(n, NEVER_MS, np.int64),
+                "quality": np.full(n, Quality.MISSING, np.uint8),
+                "contact": np.ones(n, np.uint8),
+            },
+        )
+
+    def sample(self, true: NDArray[np.float64], now_ms: int) -> Reading:
+        """Read every device once; `true` is float64[points, n]."""
+        state = self.state
+        value, time_ms, quality = state["value"], state["time_ms"], state["quality"]
+        frozen = value[:, self.dead].copy()
+        seen = true * self.gain + self.offset
+        for i in self.stepped:
+            seen[i] = np.round(seen[i] / self.resolution[i]) * self.resolution[i]
+        if len(self.dead):
+            seen[0, self.dead] = np.where(np.isnan(frozen[0]), seen[0, self.dead], frozen[0])
+        lost = generator(self.seed, f"telemetry.loss.{self.kind}", now_ms // MINUTE_MS)
+        heard = self.answers & (state["contact"] == 1)
+        heard &= lost.random(len(heard)) >= self.loss_share
+        np.copyto(value, seen, where=heard)
+        time_ms[heard] = now_ms
+        quality[heard] = Quality.GOOD
+        quality[~heard & (quality == Quality.GOOD)] = Quality.STALE
+        return Reading(value.copy(), time_ms.copy(), quality.copy())  # type: ignore[arg-type]
+
+    def reachable(self) -> NDArray[np.bool_]:
+        """Return bool[n]: a write would arrive."""
+        return self.answers & (self.state["contact"] == 1)
+
+    def fork(self) -> Self:
+        """Return a twin with its own state."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.state = self.state.copy()
+        return other
+
+
+def answering(
+    kind: str, n: int, sector: NDArray[np.int64], distortion: Distortion, seed: int
+) -> NDArray[np.bool_]:
+    """Return bool[n]: which devices have contact today, keyed by seed and kind."""
+    draw = generator(seed, f"telemetry.answers.{kind}").random(n)
+    if kind == "terminal":
+        share = np.where(
+            sector == 0, distortion.terminal_answer_industry, distortion.terminal_answer_tertiary
+        )
+        return np.asarray(draw < share)
+    if kind in ("city", "meter"):
+        return np.ones(n, np.bool_)
+    return np.asarray(draw >= distortion.offline_share)
+
+
+def copy_channels(channels: Mapping[str, Channel]) -> dict[str, Channel]:
+    """Fork all channels."""
+    return {name: channel.fork() for name, channel in channels.items()}

@@ -1,0 +1,88 @@
+"""Everything about a run that does not evolve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.city.weather import Weather
+from twin.clock import MINUTE_MS, minute_of_day
+from twin.engine.timeline import Entry
+from twin.record.columns import Columns
+from twin.record.exchange import Inventory
+
+POWER_FACTOR_TAN = 0.3287  # power factor 0.95 at the 10 kV busbars (assumed)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What the city draws beside the modelled devices; calibrated once, then frozen.
+
+    Attributes
+    ----------
+    free_kw, aircon_kw : float64[sectors, districts, 1440]  weather-free part, and
+        weather-driven part on the design day
+    site_weight : float64[sites]  share of its sector-district that each site's host load is
+    rest_share : float64[sectors, districts]  share that is spread over the busbars
+    busbar_district : int64[busbars]; busbar_weight : float64[busbars], 1 in sum by district
+    heat : float64[1440 * 2]  weather factor on `aircon_kw` by minute from -1440 on, 1 on the
+        design day
+    """
+
+    free_kw: NDArray[np.float64]
+    aircon_kw: NDArray[np.float64]
+    site_weight: NDArray[np.float64]
+    rest_share: NDArray[np.float64]
+    busbar_district: NDArray[np.int64]
+    busbar_weight: NDArray[np.float64]
+    heat: NDArray[np.float64]
+
+    def aircon_at(self, now_ms: int) -> NDArray[np.float64]:
+        """Return float64[sectors, districts], the weather-driven part now [kW]."""
+        heat = self.heat[now_ms // MINUTE_MS + 1440]
+        return self.aircon_kw[:, :, minute_of_day(now_ms)] * heat
+
+    def free_at(self, now_ms: int) -> NDArray[np.float64]:
+        """Return float64[sectors, districts], the weather-free part now [kW]."""
+        return self.free_kw[:, :, minute_of_day(now_ms)]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The constants of one run.
+
+    Attributes
+    ----------
+    day : the scenario's date, `workday` whether people work on it
+    start_ms, end_ms : span of the run since that day's midnight
+    control_period_ms, grid_period_ms, tick_ms : beats; the fleet steps by 1 s inside a tick
+    inventory : what is registered
+    nameplates : by device kind
+    tariff_day : int64[1440]; price_day : float64[1440] [CNY/kWh]
+    plant_mw : float64[1440, plants]; pumped_mw : float64[1440]
+    cloud_seed : seed of the weather's chance, by default the scenario's
+    timeline : sorted entries
+    """
+
+    name: str
+    day: date
+    workday: bool
+    seed: int
+    start_ms: int
+    end_ms: int
+    control_period_ms: int
+    grid_period_ms: int
+    tick_ms: int
+    inventory: Inventory
+    nameplates: Mapping[str, Columns]
+    weather: Weather
+    demand: Demand
+    tariff_day: NDArray[np.int64]
+    price_day: NDArray[np.float64]
+    plant_mw: NDArray[np.float64]
+    pumped_mw: NDArray[np.float64]
+    timeline: tuple[Entry, ...]

@@ -1,0 +1,269 @@
+"""Load flow: arrays in, arrays out.
+
+Ybus is pandapower's; the hot path overwrites injections and the few entries that tap changers
+and capacitors touch. Newton's method is lightsim2grid's KLU with a single slack (its
+distributed-slack variant moves the reference voltages of further infeeds by 1e-4 pu and more).
+Nothing evolves in here: the result depends on the arguments only, so that a fork continues bit
+for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from lightsim2grid.algorithm import NR_KLU
+from numpy.typing import NDArray
+from scipy import sparse
+
+from twin.grid.network import Network
+from twin.kernels import flow as kernel
+
+__all__ = ["LoadFlow", "Solution"]
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+C16 = NDArray[np.complex128]
+
+TOLERANCE_PU = 1e-8  # of power mismatch on base_mva; meets 1e-8 pu of voltage
+MAX_ITERATIONS = 20
+AT_MAX, REGULATING, AT_MIN = 1, 0, -1
+_COLLAPSED_PU = 0.5  # a converged voltage below this is a solution on the lower branch
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """One load flow.
+
+    Attributes
+    ----------
+    converged : False leaves the voltages as they were given
+    v : complex voltages [pu]
+    power : complex power into each bus [pu]
+    mode : by regulated bus: 0 holds its voltage, 1 at its upper, -1 at its lower reactive limit
+    mismatch_pu : largest power mismatch at the end
+    worst_bus : where it was
+    solves : Newton calls
+    """
+
+    converged: bool
+    v: C16
+    power: C16
+    mode: I8
+    mismatch_pu: float
+    worst_bus: int
+    solves: int
+
+
+class LoadFlow:
+    """Load flow of one network.
+
+    Parameters
+    ----------
+    network : whose arrays it takes; slack buses and regulated buses follow from its sources
+
+    `regulated` are the buses that hold a voltage besides the slack, in ascending order.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        n = network.n_bus
+        sources = network.sources
+        self.slack = np.unique(sources.bus[sources.slack]).astype(np.int32)
+        own = ~np.isin(sources.bus, self.slack)
+        self.regulated = np.unique(sources.bus[own]).astype(np.int32)
+        self.source_regulated = np.where(
+            own, np.searchsorted(self.regulated, sources.bus), -1
+        ).astype(np.int64)
+        self._set_points(n)
+        m = network.matrix
+        self.ends = np.ascontiguousarray(
+            np.vstack([network.branches.from_bus, network.branches.to_bus])
+        )
+        b = network.branches
+        self._y_start = np.ascontiguousarray(np.vstack([b.yff, b.yft, b.ytf, b.ytt]))
+        self.y = self._y_start.copy()
+        self._limit = np.ascontiguousarray(np.vstack([b.limit_from_pu, b.limit_to_pu]))
+        self._ybus = sparse.csc_matrix((m.data.copy(), m.indices, m.indptr), shape=(n, n))
+        self._find_touched()
+        self._weights = np.zeros(n)
+        self._weights[self.slack] = 1.0 / len(self.slack)
+        self._solver = NR_KLU()
+
+    def _set_points(self, n: int) -> None:
+        """Note the voltages that slack and regulated buses hold."""
+        sources = self.network.sources
+        held = np.ones(n)
+        # where several sources share a bus, the first one's set-point holds
+        held[sources.bus[::-1]] = sources.vm_pu[::-1]
+        self._held_slack = held[self.slack]
+        self._held = held[self.regulated]
+        angle = np.angle(self.network.v_start[self.slack])
+        self._v_slack = self._held_slack * np.exp(1j * angle)
+        free = np.ones(n, dtype=bool)
+        free[self.slack] = False
+        free[self.regulated] = False
+        self._pq = np.flatnonzero(free).astype(np.int32)
+
+    def _find_touched(self) -> None:
+        """Find the entries of Ybus that taps and capacitors touch, and what else is in them."""
+        network, m = self.network, self.network.matrix
+        rows = np.flatnonzero(network.branches.tap_group >= 0)
+        f, t = self.ends[0, rows], self.ends[1, rows]
+        self.tapped = np.ascontiguousarray(
+            np.vstack(
+                [
+                    rows,
+                    _places(m.indices, m.indptr, f, f),
+                    _places(m.indices, m.indptr, f, t),
+                    _places(m.indices, m.indptr, t, f),
+                    network.branches.tap_group[rows],
+                ]
+            ).astype(np.int64)
+        )
+        banks = network.capacitors
+        self._bank_place = _places(m.indices, m.indptr, banks.bus, banks.bus)
+        rest = m.data.copy()
+        for row, y in ((1, kernel.YFF), (2, kernel.YFT), (3, kernel.YTF)):
+            np.subtract.at(rest, self.tapped[row], self._y_start[y, rows])
+        np.subtract.at(rest, self._bank_place, self._bank_y(banks.start))
+        self._touched = np.unique(np.concatenate([self.tapped[1:4].ravel(), self._bank_place]))
+        self._rest = rest[self._touched]
+
+    def _bank_y(self, step: I8) -> C16:
+        """Return the shunt admittance of capacitor steps [pu]."""
+        return np.asarray(1j * step * (self.network.capacitors.step_mvar / self.network.base_mva))
+
+    def set_positions(self, tap: I8, capacitor: I8) -> None:
+        """Write tap positions and capacitor steps into the admittances.
+
+        What stands there depends on the positions only, not on the way to them.
+        """
+        taps = self.network.taps
+        ratio = (1.0 + tap * taps.step) / (1.0 + taps.start * taps.step)
+        data = self._ybus.data
+        data[self._touched] = self._rest
+        kernel.write_admittances(ratio, self.tapped, self._y_start, self.y, data)
+        np.add.at(data, self._bank_place, self._bank_y(capacitor))
+
+    @property
+    def ybus(self) -> sparse.csc_matrix:
+        """The admittance matrix as it stands [pu], compressed columns."""
+        return self._ybus
+
+    def solve(self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8) -> Solution:
+        """Solve for the voltages, keeping reactive limits as pandapower's ``enforce_q_lims``.
+
+        Parameters
+        ----------
+        power : (buses,) complex power into each bus without what regulated buses supply of
+            reactive power [pu]
+        v : (buses,) complex start voltages [pu]
+        mode : (regulated,) start modes
+        q_min, q_max : (regulated,) reactive limits [pu]
+
+        A regulated bus beyond a limit is held at the limit; one at a limit whose voltage shows
+        that it need not be returns to its set-point, at most once.
+        """
+        mode = mode.copy()
+        fixed = q_max - q_min <= 0.0
+        mode[fixed] = AT_MAX
+        returned = fixed.copy()
+        at, found = v, np.empty_like(v)
+        for solves in range(1, 3 * len(mode) + 4):
+            good, at = self._newton(power, at, mode, q_min, q_max)
+            if not good:
+                return self._failed(power, v, mode, q_min, q_max, solves)
+            kernel.bus_power(self._ybus.data, self._ybus.indices, self._ybus.indptr, at, found)
+            if not self._switch(at, found, power, mode, returned, q_min, q_max):
+                return Solution(True, at, found, mode, 0.0, -1, solves)
+        return self._failed(power, v, mode, q_min, q_max, solves)
+
+    def _switch(
+        self, v: C16, found: C16, power: C16, mode: I8, returned: NDArray[np.bool_], *q: F8
+    ) -> bool:
+        """Switch modes in place; return whether any changed."""
+        if len(mode) == 0:
+            return False
+        supplied = found.imag[self.regulated] - power.imag[self.regulated]
+        vm = np.abs(v[self.regulated])
+        above = (mode == REGULATING) & (supplied > q[1])
+        below = (mode == REGULATING) & (supplied < q[0])
+        idle = ((mode == AT_MAX) & (vm > self._held)) | ((mode == AT_MIN) & (vm < self._held))
+        idle &= ~returned
+        if not (above.any() or below.any() or idle.any()):
+            return False
+        returned |= idle
+        mode[above] = AT_MAX
+        mode[below] = AT_MIN
+        mode[idle] = REGULATING
+        return True
+
+    def _newton(self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8) -> tuple[bool, C16]:
+        """Run Newton's method once; return whether it converged, and the voltages."""
+        start, s, pv, pq = self._problem(power, v, mode, q_min, q_max)
+        solver = self._solver
+        # a solver that has failed keeps its error, and one that kept factors would make the
+        # result depend on what was solved before
+        solver.reset()
+        good = solver.solve(
+            self._ybus, start, s, self.slack, self._weights, pv, pq, MAX_ITERATIONS, TOLERANCE_PU
+        )
+        if not good:
+            return False, v
+        at = np.asarray(solver.get_V())
+        low = float(np.abs(at).min())
+        return bool(np.isfinite(low) and low > _COLLAPSED_PU), at
+
+    def _problem(
+        self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8
+    ) -> tuple[C16, C16, NDArray[np.int32], NDArray[np.int32]]:
+        """Return start voltages, injections and bus types under the modes."""
+        start, s = v.copy(), power.copy()
+        start[self.slack] = self._v_slack
+        free = mode == REGULATING
+        held = self.regulated[free]
+        start[held] *= self._held[free] / np.abs(start[held])
+        limited = self.regulated[~free]
+        if len(limited) == 0:
+            return start, s, held, self._pq
+        at_limit = np.where(mode == AT_MAX, q_max, q_min)[~free]
+        s[limited] += 1j * at_limit
+        return start, s, held, np.sort(np.concatenate([self._pq, limited]))
+
+    def _failed(
+        self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8, solves: int
+    ) -> Solution:
+        """Return the given voltages and how badly they fit the injections."""
+        start, s, pv, pq = self._problem(power, v, mode, q_min, q_max)
+        found = np.empty_like(start)
+        kernel.bus_power(self._ybus.data, self._ybus.indices, self._ybus.indptr, start, found)
+        off = np.zeros(len(start))
+        gap = found - s
+        off[pv] = np.abs(gap.real[pv])
+        off[pq] = np.abs(gap[pq])
+        worst = int(off.argmax())
+        return Solution(False, v, found, mode, float(off[worst]), worst, solves)
+
+    def loading_pct(self, v: C16) -> F8:
+        """Return the loading of every branch, the larger current of both ends [% of rated]."""
+        loading = np.empty(self.network.n_branch)
+        kernel.branch_loading(self.ends, self.y, self._limit, v, loading)
+        return loading
+
+    def branch_mva(self, v: C16) -> C16:
+        """Return complex power into each branch at its from and to end, (2, branches) [MVA]."""
+        power = np.empty((2, self.network.n_branch), dtype=np.complex128)
+        kernel.branch_power(self.ends, self.y, v, power)
+        return np.asarray(power * self.network.base_mva)
+
+
+def _places(indices: NDArray[np.int32], indptr: NDArray[np.int32], row: I8, column: I8) -> I8:
+    """Return where entries (row, column) stand in the data of a matrix of sorted columns."""
+    place = np.empty(len(row), dtype=np.int64)
+    for k, (r, c) in enumerate(zip(row, column, strict=True)):
+        first, last = indptr[c], indptr[c + 1]
+        place[k] = first + np.searchsorted(indices[first:last], r)
+        if place[k] == last or indices[place[k]] != r:
+            raise ValueError(f"Ybus has no entry ({r}, {c})")
+    return place

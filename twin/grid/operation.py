@@ -1,0 +1,335 @@
+"""The network in operation: imports re-scheduled, taps and capacitors moved, once a grid period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.grid.flow import LoadFlow, Solution
+from twin.grid.network import Network
+from twin.kernels import flow as kernel
+from twin.record.table import Table
+
+__all__ = ["Divergence", "GridOperation", "GridSnapshot"]
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+C16 = NDArray[np.complex128]
+
+_SETTLE_ROUNDS = 200
+_SETTLE_PERIOD_MS = 60_000
+_SETTLED_ROUNDS = 6  # quiet periods in a row, longer than the longest delay
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """A load flow without a solution.
+
+    Attributes
+    ----------
+    mismatch_mw : largest power mismatch at the previous voltages [MW or Mvar]
+    worst_bus : row of the bus where it is
+    """
+
+    now_ms: int
+    mismatch_mw: float
+    worst_bus: int
+
+
+@dataclass(frozen=True, slots=True)
+class GridSnapshot:
+    """The network at one moment; every quantity is finite, also after a divergence.
+
+    Attributes
+    ----------
+    vm_pu, va_rad : (buses,) voltage
+    loading_pct : (branches,) larger current of both ends over the rating
+    infeed_mw : (infeeds,) imports into the grid
+    slack_mw : what the slack gives beyond its share of the imports
+    plant_mw, pumped_mw : into the grid
+    losses_mw : of lines, transformers
+    load_mw : sent-out load: imports and local plants with losses, without pumped storage
+        (pumping is no load)
+    tap_moves, capacitor_moves : in this period
+    converged : False repeats the previous voltages; `divergence` says more
+    """
+
+    now_ms: int
+    vm_pu: F8
+    va_rad: F8
+    loading_pct: F8
+    infeed_mw: F8
+    slack_mw: float
+    plant_mw: F8
+    pumped_mw: float
+    losses_mw: float
+    load_mw: float
+    tap_moves: int
+    capacitor_moves: int
+    converged: bool
+    divergence: Divergence | None
+
+
+class GridOperation:
+    """What the engine calls once a grid period.
+
+    Everything that evolves stands in `state`: tap positions, capacitor steps, their timers and
+    counts, complex voltages, reactive modes, losses. `fork` copies it and shares the rest.
+    """
+
+    def __init__(self, network: Network, *, flow: LoadFlow | None = None) -> None:
+        self.network = network
+        self.flow = LoadFlow(network) if flow is None else flow
+        taps, banks, sources = network.taps, network.capacitors, network.sources
+        self._tap_rule = np.vstack([taps.target_vm_pu, taps.half_band_vm_pu, 1.0 * taps.delay_ms])
+        self._tap_span = np.vstack([taps.tap_min, taps.tap_max])
+        self._bank_rule = np.vstack(
+            [banks.low_vm_pu, banks.high_vm_pu, banks.q_band_mvar, 1.0 * banks.delay_ms]
+        )
+        self._bank_span = np.vstack([banks.step_min, banks.step_max])
+        self._infeeds, self._plants = network.infeed_rows, network.plant_rows
+        self._pumped = network.pumped_rows
+        self._share = sources.share[self._infeeds]
+        self._others = np.flatnonzero(~sources.slack)
+        self._fixed_pu = network.fixed_mva / network.base_mva
+        self._fixed_mw = float(network.fixed_mva.real.sum())
+        self.state = self._first_state()
+
+    def _first_state(self) -> Table:
+        network = self.network
+        n_tap, n_bank = len(network.taps.bus), len(network.capacitors.bus)
+        tap = np.zeros((3, n_tap), dtype=np.int64)
+        tap[kernel.POSITION] = network.taps.start
+        tap[kernel.TIMER_MS] = kernel.IDLE
+        bank = np.zeros((3, n_bank), dtype=np.int64)
+        bank[kernel.POSITION] = network.capacitors.start
+        bank[kernel.TIMER_MS] = kernel.IDLE
+        v = network.v_start
+        extra: dict[str, NDArray[np.generic]] = {
+            "tap": tap,
+            "capacitor": bank,
+            "reactive_mode": np.zeros(len(self.flow.regulated), dtype=np.int64),
+            # losses_mw and the last injection of each source [MW]
+            "losses_mw": np.zeros(1),
+            "source_mw": np.zeros(len(network.sources.bus)),
+            "counts": np.zeros(2, dtype=np.int64),  # load flows, divergences
+        }
+        table = Table(("v_real", "v_imag"), network.n_bus, extra)
+        table["v_real"] = v.real
+        table["v_imag"] = v.imag
+        return table
+
+    def fork(self) -> GridOperation:
+        """Return an operation that continues bit for bit as this one would."""
+        twin = GridOperation.__new__(GridOperation)
+        twin.__dict__.update(self.__dict__)
+        twin.flow = LoadFlow(self.network)
+        twin.state = self.state.copy()
+        return twin
+
+    @property
+    def tap_position(self) -> I8:
+        """Present tap position of each group (a view)."""
+        return self._whole("tap")[kernel.POSITION]
+
+    @property
+    def capacitor_step(self) -> I8:
+        """Present step of each capacitor bank (a view)."""
+        return self._whole("capacitor")[kernel.POSITION]
+
+    @property
+    def tap_moves(self) -> I8:
+        """Moves of each tap group so far (a view)."""
+        return self._whole("tap")[kernel.MOVES]
+
+    @property
+    def capacitor_moves(self) -> I8:
+        """Switchings of each capacitor bank so far (a view)."""
+        return self._whole("capacitor")[kernel.MOVES]
+
+    @property
+    def v(self) -> C16:
+        """Last complex voltages [pu]."""
+        return np.asarray(self.state["v_real"] + 1j * self.state["v_imag"])
+
+    def _whole(self, name: str) -> I8:
+        return self.state[name]  # type: ignore[return-value]
+
+    def step(
+        self,
+        now_ms: int,
+        period_s: float,
+        demand_mw: F8,
+        demand_mvar: F8,
+        plant_mw: F8,
+        pumped_mw: float,
+    ) -> GridSnapshot:
+        """Solve the network at `now_ms`, then let regulators act for the next period.
+
+        Parameters
+        ----------
+        now_ms : simulated time
+        period_s : length of the grid period; regulators keep time by `now_ms`
+        demand_mw, demand_mvar : (busbars,) positive consumption
+        plant_mw : (plants,) into the grid
+        pumped_mw : pumped storage, positive into the grid; ignored where there is none
+
+        Raises ValueError when a demand or a plant's power is not finite.
+        """
+        del period_s
+        solution, source_mw = self._solve(demand_mw, demand_mvar, plant_mw, pumped_mw)
+        tap_moves, bank_moves = 0, 0
+        counts = self._whole("counts")
+        counts[0] += 1
+        divergence = None
+        if solution.converged:
+            self._keep(solution, source_mw)
+            tap_moves, bank_moves = self._regulate(now_ms, solution.v)
+        else:
+            counts[1] += 1
+            gap = solution.mismatch_pu * self.network.base_mva
+            divergence = Divergence(now_ms, gap, solution.worst_bus)
+        # loadings are of the positions that were solved, before the regulators' moves
+        return self._snapshot(now_ms, solution, (tap_moves, bank_moves), divergence)
+
+    def settle(
+        self,
+        now_ms: int,
+        demand_mw: F8,
+        demand_mvar: F8,
+        plant_mw: F8,
+        pumped_mw: float,
+    ) -> GridSnapshot:
+        """Let taps and capacitors act under constant load until they are quiet.
+
+        Counts of moves and timers are cleared at the end. Returns the snapshot at `now_ms`; one
+        that has not converged says so.
+        """
+        quiet, at = 0, now_ms - _SETTLE_ROUNDS * _SETTLE_PERIOD_MS
+        for _ in range(_SETTLE_ROUNDS):
+            at += _SETTLE_PERIOD_MS
+            shot = self.step(at, 60.0, demand_mw, demand_mvar, plant_mw, pumped_mw)
+            if not shot.converged:
+                break
+            quiet = quiet + 1 if shot.tap_moves + shot.capacitor_moves == 0 else 0
+            if quiet == _SETTLED_ROUNDS:
+                break
+        for name in ("tap", "capacitor"):
+            table = self._whole(name)
+            table[kernel.TIMER_MS] = kernel.IDLE
+            table[kernel.MOVES] = 0
+        self._whole("counts")[:] = 0
+        return self.step(now_ms, 60.0, demand_mw, demand_mvar, plant_mw, pumped_mw)
+
+    def injections(
+        self, demand_mw: F8, demand_mvar: F8, plant_mw: F8, pumped_mw: float
+    ) -> tuple[F8, C16]:
+        """Return every source's power [MW] and the complex power into every bus [pu].
+
+        Imports are shared out so that they meet demand and the last losses; the slack gives its
+        share and what is left over. Reactive power of sources is not in.
+        """
+        source_mw = np.zeros(len(self.network.sources.bus))
+        source_mw[self._plants] = plant_mw
+        source_mw[self._pumped] = pumped_mw
+        needed = float(demand_mw.sum()) + float(self.state["losses_mw"][0]) - self._fixed_mw
+        source_mw[self._infeeds] = (needed - float(source_mw.sum())) * self._share
+        power = self._fixed_pu.copy()
+        base = self.network.base_mva
+        power[self.network.busbars.bus] -= (demand_mw + 1j * demand_mvar) / base
+        np.add.at(power, self.network.sources.bus[self._others], source_mw[self._others] / base)
+        if not np.isfinite(power).all():
+            raise ValueError("a demand or a plant's power is not finite")
+        return source_mw, power
+
+    def reactive_limits(self, source_mw: F8) -> tuple[F8, F8]:
+        """Return lower and upper reactive limits of the regulated buses [pu]."""
+        sources, at = self.network.sources, self.flow.source_regulated
+        own = at >= 0
+        size = np.abs(source_mw[own])
+        base, n = self.network.base_mva, len(self.flow.regulated)
+        low = sources.q_min_mvar[own] + sources.q_min_per_p[own] * size
+        high = sources.q_max_mvar[own] + sources.q_max_per_p[own] * size
+        q_min = np.bincount(at[own], low, n) / base
+        q_max = np.bincount(at[own], high, n) / base
+        return q_min, q_max
+
+    def _solve(
+        self, demand_mw: F8, demand_mvar: F8, plant_mw: F8, pumped_mw: float
+    ) -> tuple[Solution, F8]:
+        source_mw, power = self.injections(demand_mw, demand_mvar, plant_mw, pumped_mw)
+        q_min, q_max = self.reactive_limits(source_mw)
+        self.flow.set_positions(self.tap_position, self.capacitor_step)
+        v, mode = self.v, self._whole("reactive_mode")
+        solution = self.flow.solve(power, v, mode, q_min, q_max)
+        if not solution.converged:
+            # once more from the network's own start: the last solution may lie too far away
+            again = self.flow.solve(power, self.network.v_start, mode, q_min, q_max)
+            if again.converged:
+                return again, source_mw
+        return solution, source_mw
+
+    def _keep(self, solution: Solution, source_mw: F8) -> None:
+        """Put a solution into the state."""
+        state = self.state
+        state["v_real"] = solution.v.real
+        state["v_imag"] = solution.v.imag
+        self._whole("reactive_mode")[:] = solution.mode
+        losses = float(solution.power.real.sum()) * self.network.base_mva
+        state["losses_mw"] = losses
+        state["source_mw"] = source_mw
+
+    def _regulate(self, now_ms: int, v: C16) -> tuple[int, int]:
+        vm = np.abs(v)
+        taps, banks = self.network.taps, self.network.capacitors
+        q_group = np.zeros(len(taps.bus))
+        flow = self.flow
+        kernel.group_reactive(flow.tapped, flow.ends, flow.y, v, q_group)
+        q_group *= self.network.base_mva
+        drawn = np.append(q_group, 0.0)[banks.group]  # group -1 sees 0
+        measured = np.vstack([vm[banks.bus], drawn])
+        moved = kernel.regulate_taps(
+            now_ms, vm[taps.bus], self._tap_rule, self._tap_span, self._whole("tap")
+        )
+        switched = kernel.regulate_capacitors(
+            now_ms, measured, self._bank_rule, self._bank_span, self._whole("capacitor")
+        )
+        return int(moved), int(switched)
+
+    def _snapshot(
+        self,
+        now_ms: int,
+        solution: Solution,
+        moves: tuple[int, int],
+        divergence: Divergence | None,
+    ) -> GridSnapshot:
+        base = self.network.base_mva
+        source_mw = self.state["source_mw"].copy()
+        losses = float(self.state["losses_mw"][0])
+        infeed = source_mw[self._infeeds]
+        v = solution.v
+        slack_mw = 0.0
+        slack = np.flatnonzero(self.network.sources.slack[self._infeeds])
+        del base
+        vm = np.abs(v)
+        plant = source_mw[self._plants]
+        pumped = float(source_mw[self._pumped].sum())
+        load = float(infeed.sum()) + float(plant.sum()) + pumped
+        return GridSnapshot(
+            now_ms=now_ms,
+            vm_pu=vm,
+            va_rad=np.angle(v),
+            loading_pct=self.flow.loading_pct(v),
+            infeed_mw=infeed,
+            slack_mw=slack_mw * len(slack),
+            plant_mw=plant,
+            pumped_mw=pumped,
+            losses_mw=losses,
+            load_mw=load,
+            tap_moves=moves[0],
+            capacitor_moves=moves[1],
+            converged=solution.converged,
+            divergence=divergence,
+        )

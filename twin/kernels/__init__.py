@@ -1,0 +1,1 @@
+"""Compiled physics: plain functions of arrays, one file a physics; the only home of numba."""

@@ -1,0 +1,231 @@
+"""What passes between the city and the logic under test.
+
+Down the stairs come readings and notices, up go set-points and reports; both are arrays by
+kind. Nothing else passes: the same logic serves simulation, wire and bench.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.record.columns import Columns
+from twin.record.orders import Notice
+
+
+class Quality(IntEnum):
+    """Quality of one device's reading."""
+
+    GOOD = 0
+    STALE = 1  # an old value, its own time stamp says how old
+    MISSING = 2  # never read
+
+
+class Outcome(IntEnum):
+    """What became of one set-point at one device."""
+
+    ACCEPTED = 0
+    REFUSED = 1  # the device said no (out of limits, wrong state)
+    IGNORED = 2  # the device said yes and did nothing
+    LOST = 3  # no contact
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value that a device shows or takes.
+
+    Attributes
+    ----------
+    name, unit : e.g. ``power_kw``, ``kW``
+    title, title_zh : for the page and for register maps
+    low, high : range of the value; for a set-point what the device accepts (per unit of
+        `rated_kw` where `per_rating` is true)
+    resolution : smallest step that is shown (0: none)
+    accuracy : class error as a fraction of the range (or of the rating)
+    """
+
+    name: str
+    unit: str
+    title: str
+    title_zh: str
+    low: float = -np.inf
+    high: float = np.inf
+    per_rating: bool = False
+    resolution: float = 0.0
+    accuracy: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class KindInventory:
+    """What is registered of one device kind.
+
+    Attributes
+    ----------
+    name : kind, as the file in twin/assets is called
+    points, setpoints : what can be read and written
+    columns : registered nameplates, rows in inventory order; always has ``site``, ``circuit``,
+        ``district``, ``rated_kw``, ``enrolled`` (takes part in demand response)
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    setpoints: tuple[Point, ...]
+    columns: Columns
+
+    @property
+    def n(self) -> int:
+        """Number of devices."""
+        return self.columns.n
+
+    def point(self, name: str) -> int:
+        """Return the row of point `name` in a reading."""
+        return next(i for i, p in enumerate(self.points) if p.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Everything registered; never a true parameter.
+
+    Attributes
+    ----------
+    max_load_mw : the scenario's maximum load, base of every percentage
+    districts, sectors : names; ``sites["district"]`` and ``sites["sector"]`` point into them
+    sites : one row a customer account (户), see twin/city/sites.py
+    kinds : by kind name
+    """
+
+    max_load_mw: float
+    districts: tuple[str, ...]
+    sectors: tuple[str, ...]
+    sites: Columns
+    kinds: Mapping[str, KindInventory]
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What the logic may know of the day beforehand.
+
+    Attributes
+    ----------
+    start_ms, end_ms : span of the scenario
+    control_period_ms : how often `digest` is called
+    tariff_period : int64[1440] of the day: 0 valley, 1 flat, 2 peak, 3 super-peak
+    price_cny_kwh : float64[1440]
+    forecast_temperature_c : float64[1440] dry bulb as forecast
+    typical_load_mw : float64[1440] city load on a day like this as forecast
+    """
+
+    start_ms: int
+    end_ms: int
+    control_period_ms: int
+    tariff_period: NDArray[np.int64]
+    price_cny_kwh: NDArray[np.float64]
+    forecast_temperature_c: NDArray[np.float64]
+    typical_load_mw: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Readings of one kind.
+
+    Attributes
+    ----------
+    value : float64[points, n]
+    time_ms : int64[n] when each device was last read
+    quality : uint8[n], see `Quality`
+    """
+
+    value: NDArray[np.float64]
+    time_ms: NDArray[np.int64]
+    quality: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class SetPoint:
+    """One write of one point to some devices of a kind; rows ascend, values in the point's unit."""
+
+    kind: str
+    point: str
+    rows: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm as the logic raises it; `end_ms` is None while it stands."""
+
+    kind: str
+    row: int
+    condition: str
+    start_ms: int
+    end_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetReport:
+    """Belief on one kind: power, and SOC and energy where the kind has them; NaN is 'not reported'."""
+
+    kind: str
+    power_kw: NDArray[np.float64]
+    soc: NDArray[np.float64] | None = None
+    energy_today_kwh: NDArray[np.float64] | None = None
+    time_ms: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What the logic believes, for the judge and the page.
+
+    Attributes
+    ----------
+    fleet : belief by kind
+    alarms : raised or ended at this digest
+    figures : named numbers (MW unless the name says otherwise), e.g. ``baseline_mw`` (expected
+        demand of enrolled sites without the order), ``capability_mw``, ``delivered_mw``
+    commanded_sites : int64 rows of sites whose circuits are tripped just now
+    settlement : rows for settlement.csv, filled once when an order has ended
+    """
+
+    fleet: Sequence[FleetReport] = ()
+    alarms: Sequence[Alarm] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+    settlement: Sequence[Mapping[str, object]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What the logic says at one digest."""
+
+    setpoints: Sequence[SetPoint] = ()
+    reports: Reports = field(default_factory=Reports)
+
+
+class Logic(Protocol):
+    """The five methods of a platform logic (twin.control.logic has a base class)."""
+
+    def start(self, inventory: Inventory, calendar: Calendar) -> None:
+        """Learn what is registered."""
+        ...
+
+    def plan(self, now_ms: int) -> Sequence[str]:
+        """Return the kinds to read now."""
+        ...
+
+    def digest(
+        self, now_ms: int, readings: Mapping[str, Reading], notices: Sequence[Notice]
+    ) -> Actions:
+        """Take readings and notices, return set-points and reports."""
+        ...
+
+    def save(self) -> bytes:
+        """Return everything that evolves."""
+        ...
+
+    def load(self, state: bytes) -> None:
+        """Take what `save` gave; `start` was called before."""
+        ...

@@ -1,0 +1,159 @@
+"""What a run leaves for the judge and the page: minute records, events, beliefs.
+
+A forked run shares the record of its parent up to the fork and writes its own from there, so
+pairs of runs cost only what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.clock import MINUTE_MS
+from twin.record.exchange import Alarm
+from twin.record.monitor import MonitorTally
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that must not pass silently, e.g. a load flow that diverged."""
+
+    now_ms: int
+    kind: str
+    text: str
+
+
+@dataclass(slots=True)
+class History:
+    """Records of one run, one row a minute.
+
+    Row ``i`` covers the minute ``[start_ms + i * 60 000, + 60 000)``; powers are means over
+    it, states its end. Scalars are float64[minutes], tables [minutes, n] in the type given.
+
+    Parameters
+    ----------
+    start_ms : begin of the run
+    minutes : length of the run
+    scalars : names of the city's scalar series
+    tables : width and dtype of each table, by name such as ``"site.demand_kw"``
+    parent, first : the run from which this one was forked, and its first own minute
+    """
+
+    start_ms: int
+    minutes: int
+    scalars: tuple[str, ...]
+    tables: Mapping[str, tuple[int, str]]
+    parent: History | None = None
+    first: int = 0
+    filled: int = 0
+    incidents: list[Incident] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
+    true_alarms: list[Alarm] = field(default_factory=list)
+    settlement: list[Mapping[str, object]] = field(default_factory=list)
+    peak: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    figures: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    monitor: MonitorTally | None = None
+    _series: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    _tables: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    _events: dict[str, list[dict[str, NDArray[np.generic]]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        own = self.minutes - self.first
+        self.filled = max(self.filled, self.first)
+        self._series = np.full((len(self.scalars), own), np.nan)
+        self._tables = {k: np.zeros((own, n), dtype) for k, (n, dtype) in self.tables.items()}
+
+    def fork(self) -> History:
+        """Return a record that continues from here and shares what was written so far."""
+        other = History(
+            self.start_ms, self.minutes, self.scalars, self.tables, self, self.filled, self.filled
+        )
+        other.incidents = list(self.incidents)
+        other.alarms = list(self.alarms)
+        other.true_alarms = list(self.true_alarms)
+        other.settlement = list(self.settlement)
+        other.peak = dict(self.peak)
+        other.figures = {k: v.copy() for k, v in self.figures.items()}
+        other.monitor = None if self.monitor is None else self.monitor.copy()
+        return other
+
+    # -- writing (the engine) --------------------------------------------------------------
+
+    def put(self, name: str, value: float) -> None:
+        """Write a scalar of the minute being filled."""
+        self._series[self.scalars.index(name), self.filled - self.first] = value
+
+    def put_scalars(self, values: Mapping[str, float]) -> None:
+        """Write several scalars of the minute being filled."""
+        column = self.filled - self.first
+        for name, value in values.items():
+            self._series[self.scalars.index(name), column] = value
+
+    def put_figure(self, name: str, value: float) -> None:
+        """Write a figure that the logic believes, for the minute being filled."""
+        if name not in self.figures:
+            self.figures[name] = np.full(self.minutes, np.nan)
+        self.figures[name][self.filled] = value
+
+    def row(self, name: str) -> NDArray[np.generic]:
+        """Return the row of table `name` of the minute being filled, to be written in place."""
+        return self._tables[name][self.filled - self.first]
+
+    def close_minute(self) -> None:
+        """Finish the minute being filled."""
+        self.filled += 1
+
+    def add_events(self, name: str, columns: dict[str, NDArray[np.generic]]) -> None:
+        """Append rows to event table `name`."""
+        self._events.setdefault(name, []).append(columns)
+
+    # -- reading (judge and page) ----------------------------------------------------------
+
+    def index(self, now_ms: int) -> int:
+        """Return the row of the minute that begins at `now_ms`, kept within the run."""
+        return int(np.clip((now_ms - self.start_ms) // MINUTE_MS, 0, self.filled))
+
+    def time_ms(self) -> NDArray[np.int64]:
+        """Return int64[filled], the begin of every minute."""
+        return self.start_ms + np.arange(self.filled, dtype=np.int64) * MINUTE_MS
+
+    def series(self, name: str, first: int = 0, stop: int | None = None) -> NDArray[np.float64]:
+        """Return scalar series `name` for rows ``first:stop`` (default: all that is filled)."""
+        stop = self.filled if stop is None else min(stop, self.filled)
+        row = self.scalars.index(name)
+        parts = []
+        if self.parent is not None and first < self.first:
+            parts.append(self.parent.series(name, first, min(stop, self.first)))
+        if stop > self.first:
+            parts.append(self._series[row, max(first, self.first) - self.first : stop - self.first])
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def table(self, name: str, first: int = 0, stop: int | None = None) -> NDArray[np.generic]:
+        """Return rows ``first:stop`` of table `name`; a view where the run owns them all."""
+        stop = self.filled if stop is None else min(stop, self.filled)
+        own = self._tables[name][max(first - self.first, 0) : max(stop - self.first, 0)]
+        if self.parent is None or first >= self.first:
+            return own
+        return np.concatenate([self.parent.table(name, first, min(stop, self.first)), own])
+
+    def events(self, name: str) -> dict[str, NDArray[np.generic]]:
+        """Return event table `name` by column, the parent's rows up to the fork first."""
+        parts: list[dict[str, NDArray[np.generic]]] = []
+        run: History | None = self
+        before_ms = None
+        while run is not None:
+            for columns in reversed(run._events.get(name, [])):
+                if before_ms is None:
+                    parts.append(columns)
+                else:
+                    keep = np.asarray(columns["now_ms"]) <= before_ms
+                    parts.append({k: v[keep] for k, v in columns.items()})
+            before_ms = run.start_ms + run.first * MINUTE_MS
+            run = run.parent
+        parts.reverse()
+        if not parts:
+            return {}
+        return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}

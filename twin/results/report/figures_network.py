@@ -1,0 +1,280 @@
+"""The network: voltages in their bands, loadings, tap and capacitor moves, where it happened."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.record.history import History
+from twin.results.report import plot
+from twin.results.report.blocks import Cell, Chart, Table
+from twin.results.report.figures_load import bounds
+from twin.results.report.inputs import Districts, PageData, Step
+from twin.results.report.plot import COLOUR, Trace
+from twin.results.report.series import Series, scalar, table
+from twin.results.report.words import Words, number
+
+__all__ = ["district_map", "district_table", "loadings", "moves", "voltages"]
+
+LEVELS = ("500", "220", "110", "10")
+LEVEL_COLOUR = {"500": "#332288", "220": "#0b4f8a", "110": "#44aa99", "10": "#999933"}
+
+
+def voltages(data: PageData, words: Words) -> Chart | None:
+    """Return lowest and highest voltage by level, one panel each, with the permitted band."""
+    ordered, undisturbed = data.histories.ordered, data.histories.undisturbed
+    present = [n for n in LEVELS if scalar(ordered, f"v{n}_min") is not None]
+    if not present:
+        return None
+    bands = data.network.bands_pu if data.network is not None else {}
+    traces: list[Trace] = []
+    layout: dict[str, object] = {}
+    shapes, notes = plot.order_windows([s.order for s in data.steps], words, labelled=False)
+    columns = min(len(present), 2)
+    lines = -(-len(present) // 2)
+    for i, name in enumerate(present):
+        suffix = "" if i == 0 else str(i + 1)
+        left, top = (i % 2) * 0.54, 1.0 - (i // 2) * (1.0 / lines)
+        right = left + (0.46 if columns == 2 else 1.0)
+        bottom = top - (0.74 if lines > 1 else 0.95) / lines
+        traces.extend(_voltage_traces(ordered, undisturbed, name, suffix, words, first=i == 0))
+        layout[f"xaxis{suffix}"] = plot.time_axis(
+            *bounds(ordered), domain=[left, right], anchor=f"y{suffix}", nticks=7
+        )
+        layout[f"yaxis{suffix}"] = plot.axis("pu", domain=[bottom, top], tickformat=".2f")
+        for value in bands.get(name, ()):
+            shape = plot.level(value, COLOUR["limit"], yref=f"y{suffix}", dash="dash")
+            shapes.append(shape | {"x0": left, "x1": right})
+        for shape in shapes[: len(data.steps)] if i > 0 else ():
+            shapes.append(
+                shape | {"xref": f"x{suffix}", "yref": f"y{suffix} domain", "y0": 0, "y1": 1}
+            )
+        notes.append(
+            plot.note(left, top, f"<b>{name} kV</b>", xref="paper", yref="paper", xanchor="left",
+                      yanchor="bottom", color=COLOUR["ink"])
+        )  # fmt: skip
+    for shape in shapes[: len(data.steps)]:
+        shape.update(yref="y domain")
+    first_x, first_y = layout.pop("xaxis"), layout.pop("yaxis")
+    chart = plot.figure(
+        traces, height=260 * lines + 60, xaxis=first_x, yaxis=first_y,  # type: ignore[arg-type]
+        shapes=shapes, notes=notes, **layout,
+    )  # fmt: skip
+    return Chart("voltages", words("voltages.title"), _voltage_text(data, present, words), chart)
+
+
+def _voltage_traces(
+    ordered: History, undisturbed: History, name: str, suffix: str, words: Words, *, first: bool
+) -> list[Trace]:
+    axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "digits": 4}
+    colour = LEVEL_COLOUR[name]
+    traces: list[Trace] = []
+    for edge in ("min", "max"):
+        values = scalar(ordered, f"v{name}_{edge}")
+        if values is None:
+            continue
+        fill = {"fill": "tonexty", "fillcolor": "rgba(11,79,138,0.14)"} if edge == "max" else {}
+        traces.append(
+            plot.line(values, ordered.start_ms, words(f"voltages.{edge}"), colour, width=1.4,
+                      showlegend=False, **axes, **fill)  # type: ignore[arg-type]
+        )  # fmt: skip
+    for edge in ("min", "max"):
+        values = scalar(undisturbed, f"v{name}_{edge}")
+        if values is None:
+            continue
+        traces.append(
+            plot.line(values, undisturbed.start_ms, words("voltages.free"), COLOUR["without"],
+                      width=1.1, dash="dot", showlegend=first and edge == "min",
+                      hoverinfo="skip", **axes)  # type: ignore[arg-type]
+        )  # fmt: skip
+    return traces
+
+
+def _voltage_text(data: PageData, present: list[str], words: Words) -> str:
+    counts = [
+        float(np.nansum(v)) if v is not None else float("nan")
+        for v in (
+            scalar(h, "violations_bus") for h in (data.histories.ordered, data.histories.undisturbed)
+        )
+    ]
+    return words("voltages.text", run=number(counts[0], 0), free=number(counts[1], 0))
+
+
+def loadings(data: PageData, words: Words) -> Chart | None:
+    """Return the highest loading by level."""
+    ordered, undisturbed = data.histories.ordered, data.histories.undisturbed
+    traces: list[Trace] = []
+    for name in LEVELS[:3]:
+        free = scalar(undisturbed, f"loading_{name}_max")
+        run = scalar(ordered, f"loading_{name}_max")
+        if free is not None:
+            traces.append(
+                plot.line(free, undisturbed.start_ms, words("loadings.free", kv=name),
+                          LEVEL_COLOUR[name], width=1.1, dash="dot")
+            )  # fmt: skip
+        if run is not None:
+            traces.append(
+                plot.line(run, ordered.start_ms, f"{name} kV", LEVEL_COLOUR[name], width=1.8)
+            )
+    if not traces:
+        return None
+    shapes, _ = plot.order_windows([s.order for s in data.steps], words, labelled=False)
+    shapes.extend(plot.level(v, COLOUR["limit"], dash=d) for v, d in ((100.0, "dash"), (90.0, "dot")))
+    chart = plot.figure(
+        traces, height=330, xaxis=plot.time_axis(*bounds(ordered)),
+        yaxis=plot.axis(words("loadings.axis"), rangemode="tozero"), shapes=shapes,
+    )  # fmt: skip
+    top = scalar(ordered, "max_loading_pct")
+    text = words("loadings.text", top=number(None if top is None else float(np.nanmax(top)), 1))
+    return Chart("loadings", words("loadings.title"), text, chart, False)
+
+
+def moves(data: PageData, words: Words) -> Chart | None:
+    """Return tap and capacitor moves added up over the day."""
+    traces: list[Trace] = []
+    totals: dict[str, float] = {}
+    for name, colour in (("tap_moves", "#0b4f8a"), ("capacitor_moves", "#b36b00")):
+        for history, mark, dash in (
+            (data.histories.undisturbed, "free", "dot"),
+            (data.histories.ordered, "run", "solid"),
+        ):
+            values = scalar(history, name)
+            if values is None:
+                continue
+            summed = np.cumsum(np.nan_to_num(values))
+            totals[f"{name}_{mark}"] = float(summed[-1])
+            label = words(f"moves.{name}")
+            label = label if mark == "run" else words("moves.free", what=label)
+            traces.append(
+                plot.line(summed, history.start_ms, label, colour, dash=dash, shape="hv",
+                          width=1.8 if mark == "run" else 1.1, digits=0)
+            )  # fmt: skip
+    if not traces:
+        return None
+    shapes, _ = plot.order_windows([s.order for s in data.steps], words, labelled=False)
+    chart = plot.figure(
+        traces, height=330, xaxis=plot.time_axis(*bounds(data.histories.ordered)),
+        yaxis=plot.axis(words("moves.axis"), rangemode="tozero"), shapes=shapes,
+    )  # fmt: skip
+    text = words("moves.text", taps=number(totals.get("tap_moves_run"), 0),
+                 taps_free=number(totals.get("tap_moves_free"), 0))  # fmt: skip
+    return Chart("moves", words("moves.title"), text, chart, False)
+
+
+def district_change(step: Step) -> tuple[Series, Series] | None:
+    """Return load without the order and reduction by district [MW], means of its window."""
+    run, without = table(step.run, "district.load_mw"), table(step.without, "district.load_mw")
+    if run is None or without is None:
+        return None
+    n = min(step.run.filled, step.without.filled)
+    window = slice(
+        min(step.run.index(step.order.full_by_ms), n), min(step.run.index(step.order.end_ms), n)
+    )
+    if window.stop <= window.start:
+        return None
+    before = np.asarray(without[window], dtype=np.float64).mean(axis=0)
+    return before, before - np.asarray(run[window], dtype=np.float64).mean(axis=0)
+
+
+def spread(x_km: Series, y_km: Series, radius: Series) -> tuple[Series, Series]:
+    """Return centres moved apart until no two circles overlap (Dorling's cartogram).
+
+    Deterministic: a fixed number of rounds, every pair in one order.
+    """
+    place = np.column_stack([x_km, y_km]).astype(np.float64)
+    home = place.copy()
+    n = len(radius)
+    for turn in range(300):
+        place += 0.02 * (home - place) * (1.0 - turn / 300.0)
+        for i in range(n):
+            for j in range(i + 1, n):
+                way = place[j] - place[i]
+                distance = float(np.hypot(way[0], way[1]))
+                lack = 1.04 * (radius[i] + radius[j]) - distance
+                if lack > 0.0:
+                    unit = way / distance if distance > 1e-9 else np.array([1.0, 0.0])
+                    place[i] -= 0.5 * lack * unit
+                    place[j] += 0.5 * lack * unit
+    return place[:, 0], place[:, 1]
+
+
+def district_map(data: PageData, step: Step, words: Words) -> Chart | None:
+    """Return the districts as circles: area is load, colour is the share that was cut."""
+    change = district_change(step)
+    if change is None or data.districts is None:
+        return None
+    before, cut = change
+    places: Districts = data.districts
+    extent = max(float(np.ptp(places.x_km)), float(np.ptp(places.y_km)), 1.0)
+    radius = np.sqrt(np.maximum(before, 0.0) / max(float(before.sum()), 1e-9)) * extent * 0.22
+    x, y = spread(places.x_km, places.y_km, radius)
+    share = np.divide(100.0 * cut, before, out=np.zeros_like(cut), where=before > 0)
+    names = places.names_zh if words.lang == "zh" else places.names
+    shapes, notes = [], []
+    top = max(float(share.max()), 1e-9)
+    for i, name in enumerate(names):
+        part = float(np.clip(share[i] / top, 0.0, 1.0))
+        shapes.append(
+            {"type": "circle", "xref": "x", "yref": "y", "x0": x[i] - radius[i],
+             "x1": x[i] + radius[i], "y0": y[i] - radius[i], "y1": y[i] + radius[i],
+             "fillcolor": _shade(part), "line": {"color": "#ffffff", "width": 1.5},
+             "layer": "below"}
+        )  # fmt: skip
+        text = f"<b>{name}</b><br>{number(before[i], 0)}<br>{number(-cut[i], 0)}"
+        colour = "#ffffff" if part > 0.55 else COLOUR["ink"]
+        notes.append(plot.note(float(x[i]), float(y[i]), text, color=colour))
+    hover = [words("map.hover", name=n, load=number(b, 0), cut=number(c, 1), share=number(s, 1))
+             for n, b, c, s in zip(names, before, cut, share, strict=True)]  # fmt: skip
+    trace: Trace = {
+        "type": "scatter", "mode": "markers", "x": plot.listed(x, 3), "y": plot.listed(y, 3),
+        "text": hover, "hoverinfo": "text", "showlegend": False,
+        "marker": {"size": 26, "opacity": 0, "color": plot.listed(share, 2), "cmin": 0,
+                   "cmax": top, "colorscale": [[i / 4, _shade(i / 4)] for i in range(5)],
+                   "showscale": True,
+                   "colorbar": {"title": {"text": words("map.scale"), "side": "right"},
+                                "thickness": 12, "len": 0.7, "outlinewidth": 0}},
+    }  # fmt: skip
+    hidden: dict[str, object] = {"visible": False}
+    pad = float(radius.max()) * 1.1
+    chart = plot.figure(
+        [trace], height=560,
+        xaxis=hidden | {"range": [float((x - radius).min()) - pad / 4, float((x + radius).max()) + pad / 4]},
+        yaxis=hidden | {"scaleanchor": "x", "range": [float((y - radius).min()) - pad / 4,
+                                                      float((y + radius).max()) + pad / 4]},
+        shapes=shapes, notes=notes, hovermode="closest", margin={"l": 8, "r": 8, "t": 8, "b": 8},
+    )  # fmt: skip
+    return Chart(f"map-{step.order.id}", words("map.title"), words("map.text"), chart, False)
+
+
+def _shade(part: float) -> str:
+    """Return a blue between very light (0) and dark (1), even in grey print."""
+    light, dark = np.array([226, 238, 247]), np.array([8, 64, 112])
+    red, green, blue = (light + (dark - light) * part).round().astype(int).tolist()
+    return f"rgb({red},{green},{blue})"
+
+
+def district_table(data: PageData, step: Step, words: Words) -> Table | None:
+    """Return load and reduction by district in figures."""
+    change = district_change(step)
+    if change is None:
+        return None
+    before, cut = change
+    names: tuple[str, ...] = data.inventory.districts
+    if data.districts is not None:
+        names = data.districts.names_zh if words.lang == "zh" else data.districts.names
+    order: NDArray[np.int64] = np.argsort(-before, kind="stable").astype(np.int64)
+    rows = [_district_row(names[i], before[i], cut[i]) for i in order.tolist()]
+    rows.append(_district_row(words("map.total"), before.sum(), cut.sum(), "total"))
+    head = [Cell(words("map.district"))]
+    head += [Cell(words(f"map.{k}"), "num") for k in ("load", "cut", "scale")]
+    return Table(f"districts-{step.order.id}", "", words("map.table_text"), head, rows, wide=False)
+
+
+def _district_row(name: str, before: float, cut: float, kind: str = "") -> list[Cell]:
+    share = 100.0 * cut / before if before > 0 else float("nan")
+    return [
+        Cell(name, kind),
+        Cell(number(before, 0), "num"),
+        Cell(number(cut, 1), "num"),
+        Cell(number(share, 1), "num"),
+    ]

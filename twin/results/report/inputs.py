@@ -1,0 +1,141 @@
+"""What the page is made of: plain records, handed over by whoever ran the scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.record.exchange import Inventory
+from twin.record.history import History
+from twin.record.orders import Order, OrderKind
+
+__all__ = ["Districts", "Histories", "NetworkFacts", "Outage", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """The runs behind one page.
+
+    Attributes
+    ----------
+    ordered : the run with every order
+    undisturbed : the run with none
+    counterfactuals : by order id, the run without that order and without any later one
+    """
+
+    ordered: History
+    undisturbed: History
+    counterfactuals: Mapping[str, History] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Districts:
+    """Where the districts lie, for the map.
+
+    Attributes
+    ----------
+    names, names_zh : one a district, in the order of ``district.load_mw``
+    x_km, y_km : float64[districts], east and north of any common origin
+    """
+
+    names: tuple[str, ...]
+    names_zh: tuple[str, ...]
+    x_km: NDArray[np.float64]
+    y_km: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """One single outage that overloads something or cannot be solved.
+
+    Attributes
+    ----------
+    name : the element that is out
+    kv : its nominal voltage [kV]
+    solved : whether the load flow found a solution
+    overloaded : number of branches above 100 %
+    worst, worst_pct : the branch loaded highest and its loading [%]
+    """
+
+    name: str
+    kv: float
+    solved: bool
+    overloaded: int
+    worst: str
+    worst_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """What the page says of the network beyond the minute records.
+
+    Attributes
+    ----------
+    bands_pu : permitted voltage by level as in the scalar names: ``"10"``, ``"110"``, ...
+    outages : those that overload something or were not solved
+    outages_run : how many single outages were solved or tried, 0 when none was
+    outages_at : when, as said on the page, e.g. ``"13:52"``
+    """
+
+    bands_pu: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    outages: Sequence[Outage] = ()
+    outages_run: int = 0
+    outages_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One judged order between the run that obeyed it and the run that never heard of it.
+
+    Attributes
+    ----------
+    order : the order
+    run : R_i, with orders 1 to i
+    without : R_(i-1), its counterfactual
+    """
+
+    order: Order
+    run: History
+    without: History
+
+
+def steps(histories: Histories, orders: Sequence[Order]) -> list[Step]:
+    """Return the judged orders by time of notice, each with its pair of runs.
+
+    With orders 1..k the run of order i is the counterfactual of order i + 1, and the final run
+    for the last one. An order without a counterfactual, or a capability call, is left out.
+    """
+    newest: dict[str, Order] = {}
+    for order in orders:
+        held = newest.get(order.id)
+        if held is None or order.revision > held.revision:
+            newest[order.id] = order
+    judged = sorted(
+        (
+            o
+            for o in newest.values()
+            if o.kind is not OrderKind.CAPABILITY and o.id in histories.counterfactuals
+        ),
+        key=lambda o: (o.notice_ms, o.id),
+    )
+    runs = [histories.counterfactuals[o.id] for o in judged[1:]] + [histories.ordered]
+    return [
+        Step(order, run, histories.counterfactuals[order.id])
+        for order, run in zip(judged, runs, strict=False)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class PageData:
+    """Everything the figures and tables draw on."""
+
+    summary: Mapping[str, object]
+    histories: Histories
+    inventory: Inventory
+    orders: Sequence[Order]
+    steps: Sequence[Step]
+    districts: Districts | None
+    network: NetworkFacts | None
