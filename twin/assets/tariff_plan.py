@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MINUTES = 1_440
-FLAT = 1
-PEAK = 2
+VALLEY, FLAT, PEAK = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class TariffPlan:
     ----------
     charge : bool, a minute to charge in
     deliver : bool, a minute to discharge (or melt) in, dearer than the next charging
-    window_h : hours of charging left from this minute to the end of its window
+    window_h : hours of charging left at this minute's price, without a break
     dearer_h : hours dearer than this minute that still come before the next window
     equal_h : hours as dear as this minute, this one counted, before the next window
     """
@@ -37,16 +36,19 @@ class TariffPlan:
     equal_h: NDArray[np.float64]
 
 
-def plan_tariff(tariff_day: NDArray[np.int64]) -> TariffPlan:
-    """Return the plan for a day of tariff periods, int64[1440]."""
+def plan_tariff(tariff_day: NDArray[np.int64], dearest_charge: int = FLAT) -> TariffPlan:
+    """Return the plan for a day of tariff periods, int64[1440].
+
+    `dearest_charge` is the dearest period to charge in; peak to super-peak does not pay for
+    a battery's losses, and ice made in flat hours not for the chiller's lower COP.
+    """
     level = np.tile(np.asarray(tariff_day, dtype=np.int64), 3)
     charge = np.zeros(3 * MINUTES, np.bool_)
     for minute in range(2 * MINUTES):
         ahead = level[minute + 1 : minute + MINUTES]
-        # Only valley and flat are charged in: peak to super-peak does not pay for the losses.
         worth = ahead >= PEAK
         cheaper = ahead < level[minute]
-        if level[minute] <= FLAT and worth.any():
+        if level[minute] <= dearest_charge and worth.any():
             charge[minute] = not cheaper.any() or bool(np.argmax(worth) < np.argmax(cheaper))
     charge[2 * MINUTES :] = charge[:MINUTES]
 
@@ -55,8 +57,8 @@ def plan_tariff(tariff_day: NDArray[np.int64]) -> TariffPlan:
     for minute in range(MINUTES):
         ahead = slice(minute, minute + MINUTES)
         if charge[minute]:
-            gap = ~charge[ahead]
-            window_h[minute] = (np.argmax(gap) if gap.any() else MINUTES) / 60.0
+            over = ~charge[ahead] | (level[ahead] != level[minute])
+            window_h[minute] = (np.argmax(over) if over.any() else MINUTES) / 60.0
         elif charge[ahead].any():
             stretch = int(np.argmax(charge[ahead]))
             coming = level[minute : minute + stretch]
@@ -69,12 +71,13 @@ def plan_tariff(tariff_day: NDArray[np.int64]) -> TariffPlan:
 class TariffBook:
     """Plans by tariff day, each worked out once (a pure function's memory, not state)."""
 
-    def __init__(self) -> None:
+    def __init__(self, dearest_charge: int = FLAT) -> None:
+        self.dearest_charge = dearest_charge
         self._plans: dict[bytes, TariffPlan] = {}
 
     def plan(self, tariff_day: NDArray[np.int64]) -> TariffPlan:
         """Return the plan for `tariff_day`, int64[1440]."""
         key = tariff_day.tobytes()
         if key not in self._plans:
-            self._plans[key] = plan_tariff(tariff_day)
+            self._plans[key] = plan_tariff(tariff_day, self.dearest_charge)
         return self._plans[key]

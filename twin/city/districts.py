@@ -111,7 +111,7 @@ def read_districts(chosen: Sequence[str] | None = None) -> Districts:
     keep = np.array(sorted({whole.row(name) for name in chosen}))
 
     def part(array: NDArray[np.float64]) -> NDArray[np.float64]:
-        return array[keep] / array[keep].sum()
+        return np.asarray(array[keep] / array[keep].sum(), dtype=np.float64)
 
     return Districts(
         names=tuple(whole.names[i] for i in keep),

@@ -81,7 +81,7 @@ def read_parameters() -> Parameters:
     for group, entries in tomllib.loads(text).items():
         for name, entry in entries.items():
             if set(entry) != {"value", "unit", "source", "grade"} or entry["grade"] not in GRADES:
-                raise ValueError(f"parameters.toml: {group}.{name} needs value, unit, source, grade")
+                raise ValueError(f"parameters.toml: {group}.{name} lacks a field or a grade")
             values[f"{group}.{name}"] = float(entry["value"])
             sources[f"{group}.{name}"] = f"{entry['source']} ({entry['grade']})"
     return Parameters(values, sources)

@@ -1,4 +1,4 @@
-"""Time-of-use tariff of Guangdong (粤发改价格〔2021〕331号)."""
+"""Time-of-use tariff of Guangdong (notice No. 331 of 2021, in force since 1 October 2021)."""
 
 from __future__ import annotations
 

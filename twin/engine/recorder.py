@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +14,14 @@ from twin.assets.terminal import Terminal
 from twin.clock import MINUTE_MS
 from twin.engine.telemetry import NEVER_MS
 from twin.engine.world import World
-from twin.grid.limits import violations
-from twin.record.exchange import Reports, SetPoint
+from twin.engine.simulation import Simulation
+from twin.grid import Limits, Network, violations
+from twin.record.alarms import AlarmWatch
+from twin.record.exchange import Inventory, Reports, SetPoint
 from twin.record.history import History, Incident
+from twin.record.monitor import DEVICE_KINDS, SOC_KINDS, MonitorTally
 
-if TYPE_CHECKING:
-    from twin.engine.simulation import Simulation
-
-KIND_ORDER = (
-    "storage", "aircon", "icestore", "charging", "swap", "solar", "industry", "hydrogen",
-    "shorepower", "terminal",
-)  # fmt: skip
-LEVELS = (10, 110, 220, 500)
+LEVELS = (10, 110, 220, 500)  # kV
 SCALARS = (
     "load_mw", "demand_mw", "losses_mw", "import_mw", "plant_mw", "pumped_mw", "temperature_c",
     "aircon_modelled_mw", "aircon_background_mw", "security_cut_kw", "violations_bus",
@@ -45,8 +41,8 @@ def history_tables(
         "site.demand_kw": (sites, "f4"),
         "site.interrupted": (sites, "u1"),
         "district.load_mw": (districts, "f8"),
-        "kind.power_mw": (len(KIND_ORDER), "f8"),
-        "kind.enrolled_power_mw": (len(KIND_ORDER), "f8"),
+        "kind.power_mw": (len(DEVICE_KINDS), "f8"),
+        "kind.enrolled_power_mw": (len(DEVICE_KINDS), "f8"),
     }
     for name, kind in kinds.items():
         for row in kind.truth:
@@ -60,15 +56,20 @@ class Recorder:
     Sums over the minute are kept here while the grid period is shorter than a minute.
     """
 
-    def __init__(self, history: History, inventory_sites: int) -> None:
+    def __init__(self, history: History, inventory: Inventory, network: Network) -> None:
         self.history = history
+        self.limits = Limits(network)
+        level = network.branches.kv
+        self.branch_level = {k: np.flatnonzero(np.isclose(level, k)) for k in (110, 220, 500)}
+        self.watch = AlarmWatch(inventory)
         self.seconds = 0
-        self.site_kws: NDArray[np.float64] = np.zeros(inventory_sites)
+        self.site_kws: NDArray[np.float64] = np.zeros(inventory.sites.n)
 
     def fork(self) -> Recorder:
         """Return a recorder on a forked history."""
-        other = Recorder(self.history.fork(), len(self.site_kws))
-        other.seconds = self.seconds
+        other = copy.copy(self)
+        other.history = self.history.fork()
+        other.watch = self.watch.copy()
         other.site_kws = self.site_kws.copy()
         return other
 
@@ -78,6 +79,9 @@ class Recorder:
         if history.filled < history.minutes:
             for name, value in reports.figures.items():
                 history.put_figure(name, value)
+        if history.monitor is not None:
+            for report in reports.fleet:
+                history.monitor.believe(now_ms, report)
         history.alarms.extend(reports.alarms)
         history.settlement.extend(reports.settlement)
 
@@ -96,7 +100,7 @@ class Recorder:
             {
                 "now_ms": np.full(n, now_ms, np.int64),
                 "number": np.full(n, number, np.int64),
-                "kind": np.full(n, KIND_ORDER.index(write.kind), np.uint8),
+                "kind": np.full(n, DEVICE_KINDS.index(write.kind), np.uint8),
                 "point": np.full(n, point, np.uint8),
                 "row": np.asarray(write.rows, np.int32),
                 "value": np.asarray(write.values, np.float64),
@@ -118,7 +122,7 @@ class Recorder:
         self.site_kws += run.sites.state["demand_kw"] * seconds
         for name, kind in run.kinds.items():
             ended = kind.drain()
-            if ended and len(next(iter(ended.values()))) > 0:
+            if len(ended.get("now_ms", ())) > 0:
                 self.history.add_events(f"{name}.sessions", ended)
         if run.now_ms % MINUTE_MS == 0:
             self._close(run, env, means, background_kw)
@@ -141,7 +145,7 @@ class Recorder:
         terminal = rigid if isinstance(rigid, Terminal) else None
         history.row("site.interrupted")[:] = sites.open_circuits(terminal)
         power, enrolled = history.row("kind.power_mw"), history.row("kind.enrolled_power_mw")
-        for i, name in enumerate(KIND_ORDER):
+        for i, name in enumerate(DEVICE_KINDS):
             if name in means:
                 flag = run.kinds[name].registered.flag("enrolled")
                 power[i] = means[name].sum() / 1_000.0
@@ -170,6 +174,7 @@ class Recorder:
             }
         )
         self._grid(run, env)
+        self._supervise(run, means)
         self._peak(run, meter_kw, terminal)
         history.close_minute()
 
@@ -179,29 +184,61 @@ class Recorder:
 
     def _grid(self, run: Simulation, env: Environment) -> None:
         flow, history = run.snapshot, self.history
-        if flow is None or run.grid is None:
+        if flow is None:
             return
-        found = violations(run.grid, flow)
-        history.put_scalars(
-            {
-                "load_mw": flow.load_mw,
-                "losses_mw": flow.losses_mw,
-                "import_mw": float(flow.infeed_mw.sum()),
-                "plant_mw": float(flow.plant_mw.sum()),
-                "pumped_mw": float(run.world.pumped_mw[(env.now_ms // MINUTE_MS) % 1440]),
-                "violations_bus": found.buses,
-                "violations_branch": found.branches,
-                "max_loading_pct": found.max_loading_pct,
-                "tap_moves": flow.tap_moves,
-                "capacitor_moves": flow.capacitor_moves,
-                "converged": float(flow.converged),
-                **{k: v for k, v in found.extremes.items() if k in SCALARS},
-            }
-        )
-        if not flow.converged:
-            history.incidents.append(
-                Incident(env.now_ms, "divergence", str(run.grid.divergence))
+        found = violations(flow, self.limits)
+        values = {
+            "load_mw": flow.load_mw,
+            "losses_mw": flow.losses_mw,
+            "import_mw": float(flow.infeed_mw.sum()),
+            "plant_mw": float(flow.plant_mw.sum()),
+            "pumped_mw": flow.pumped_mw,
+            "violations_bus": found.buses,
+            "violations_branch": found.branches,
+            "max_loading_pct": found.max_loading_pct,
+            "tap_moves": flow.tap_moves,
+            "capacitor_moves": flow.capacitor_moves,
+            "converged": float(flow.converged),
+        }
+        for level, low, high in zip(self.limits.kv, found.low_pu, found.high_pu, strict=True):
+            if int(level) in LEVELS:
+                values[f"v{int(level)}_min"] = float(low)
+                values[f"v{int(level)}_max"] = float(high)
+        loading = flow.loading_pct
+        for level, rows in self.branch_level.items():
+            if len(rows) > 0:
+                values[f"loading_{level}_max"] = float(loading[rows].max())
+        history.put_scalars(values)
+        if flow.divergence is not None:
+            fault = flow.divergence
+            text = (
+                f"load flow without a solution, mismatch {fault.mismatch_mw:.1f} MVA at bus "
+                f"{fault.worst_bus}"
             )
+            history.incidents.append(Incident(env.now_ms, "divergence", text))
+
+    def _supervise(self, run: Simulation, means: Mapping[str, NDArray[np.float64]]) -> None:
+        """Compare belief with truth, and watch for what is truly an alarm."""
+        power = {name: kind.state["power_kw"] for name, kind in run.kinds.items()}
+        tally = self.history.monitor
+        states: dict[str, dict[str, NDArray[np.generic]]] = {
+            name: {"contact": channel.reachable()}
+            for name, channel in run.channels.items()
+            if name in run.kinds
+        }
+        states["meter"] = {"demand_kw": run.sites.state["demand_kw"]}
+        soc, energy = {}, {}
+        for name in SOC_KINDS:
+            if name in run.kinds:
+                shown = run.true_points(name)
+                row = {p.name: shown[i] for i, p in enumerate(run.kinds[name].points)}
+                soc[name] = row["soc"]
+                energy[name] = row["charged_today_kwh"] + row["discharged_today_kwh"]
+                watched = ("soc", "temperature_c", "status", "power_kw", "setpoint_kw", "remote")
+                states[name] |= {point: row[point] for point in watched}
+        if tally is not None:
+            tally.add(run.now_ms, power, soc, energy)
+        self.history.true_alarms.extend(self.watch.look(run.now_ms, states))
 
     def _peak(
         self, run: Simulation, meter_kw: NDArray[np.float64], terminal: Terminal | None

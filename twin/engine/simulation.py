@@ -8,7 +8,7 @@ from `now_ms` alone, so that a run can be saved, resumed and forked at any milli
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import simpy
@@ -19,14 +19,43 @@ from twin.assets.kind import Kind
 from twin.assets.site import Sites
 from twin.assets.terminal import Terminal
 from twin.clock import MINUTE_MS, SECOND_MS, minute_of_day
-from twin.engine.recorder import Recorder
 from twin.engine.telemetry import Channel, copy_channels
 from twin.engine.timeline import BranchOutage, ContactLoss, Entry, Phase
 from twin.engine.world import POWER_FACTOR_TAN, World
 from twin.grid import GridOperation, GridSnapshot
-from twin.record.exchange import Actions, Logic, Outcome, Reading
+from twin.record.exchange import Actions, Logic, Outcome, Reading, Reports, SetPoint
 from twin.record.orders import Notice
 from twin.record.table import Table
+
+class Sink(Protocol):
+    """What a simulation writes to."""
+
+    def believe(self, now_ms: int, reports: Reports) -> None:
+        """Take what the logic reports."""
+        ...
+
+    def wrote(
+        self, now_ms: int, write: SetPoint, point: int, outcome: NDArray[np.uint8], number: int
+    ) -> None:
+        """Take one write and what became of it at each device."""
+        ...
+
+    def period(
+        self,
+        run: Simulation,
+        start_ms: int,
+        seconds: int,
+        means: Mapping[str, NDArray[np.float64]],
+        background_kw: NDArray[np.float64],
+        env: Environment,
+    ) -> None:
+        """Take a finished grid period; `means` is each device's mean power [kW] by kind."""
+        ...
+
+    def fork(self) -> Sink:
+        """Return a sink for a forked run."""
+        ...
+
 
 GENERATING = ("solar", "storage")  # inverters at unity power factor
 
@@ -53,7 +82,7 @@ class Simulation:
         grid: GridOperation | None,
         channels: Mapping[str, Channel],
         logic: Logic | None,
-        recorder: Recorder | None,
+        recorder: Sink | None,
     ) -> None:
         self.world = world
         self.kinds = dict(kinds)
@@ -68,6 +97,13 @@ class Simulation:
         # Timeline entries done, set-point writes numbered, timeline entries told to the logic.
         self.counters = Table((), 0, {"done": np.zeros(3, np.int64)})
         self.period = Table((), 0, {"seconds": np.zeros(1, np.int64)})
+
+    def begin(self, now_ms: int) -> None:
+        """Set the fleet to a plausible state at `now_ms`, before anything has run."""
+        self.now_ms = now_ms
+        env = self._environment(now_ms)
+        for kind in self.kinds.values():
+            kind.warm(env)
 
     # -- the loop ----------------------------------------------------------------------------
 

@@ -110,7 +110,9 @@ def _assemble(
         from_bus=from_bus,
         to_bus=to_bus,
         kv=buses.kv[from_bus],
-        district=np.where(buses.district[to_bus] >= 0, buses.district[to_bus], buses.district[from_bus]),
+        district=np.where(
+            buses.district[to_bus] >= 0, buses.district[to_bus], buses.district[from_bus]
+        ),
         rating_mva=limits.rating_mva,
         limit_from_pu=limits.limit_from_pu,
         limit_to_pu=limits.limit_to_pu,
@@ -122,7 +124,9 @@ def _assemble(
     )
     design_mw = np.array([b.weight_mw for b in draft.busbars])
     matrix = Matrix(
-        np.asarray(found.ybus.data), found.ybus.indices.astype(np.int32), found.ybus.indptr.astype(np.int32)
+        np.asarray(found.ybus.data),
+        found.ybus.indices.astype(np.int32),
+        found.ybus.indptr.astype(np.int32),
     )
     return Network(
         base_mva=found.base_mva,
@@ -203,7 +207,7 @@ def _capacitors(draft: Draft, parts: Equipment) -> Capacitors:
         step_mvar=step,
         step_min=_whole([c.step_min for c in rows]),
         step_max=_whole([c.step_max for c in rows]),
-        start=np.zeros(len(rows), dtype=np.int64),
+        start=_whole([c.start for c in rows]),
         group=_whole([c.group for c in rows]),
         q_band_mvar=step * np.array([r.q_band_steps for r in rules], dtype=np.float64),
         low_vm_pu=np.array([r.low_vm_pu for r in rules], dtype=np.float64),

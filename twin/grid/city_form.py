@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from twin.chance import generator
@@ -75,16 +76,20 @@ def _place(spec: NetworkSpec, parts: Equipment) -> _City:
         lower.load_mw[inside] *= load / lower.load_mw[inside].sum()
     middle = _scattered(spec, largest_remainder(loads, spec.stations_220), chance)
     feeder = feed(lower.at, middle.at)
-    middle.load_mw = np.bincount(feeder, lower.load_mw, len(middle.at))
+    middle.load_mw = _sums(feeder, lower.load_mw, len(middle.at))
     at = centres(middle.at, spec.stations_500)
     area = feed(middle.at, at)
     towns = np.array([[d.x_km, d.y_km] for d in spec.districts])
-    upper = _Level(at, distances(at, towns).argmin(axis=1), np.bincount(area, middle.load_mw, len(at)))
+    upper = _Level(at, distances(at, towns).argmin(axis=1), _sums(area, middle.load_mw, len(at)))
     relief = np.zeros(len(middle.at))
     return _City(spec, parts, Draft(), upper, middle, lower, area, feeder, relief)
 
 
-def _scattered(spec: NetworkSpec, counts: list[int], chance: np.random.Generator) -> _Level:
+def _sums(owner: NDArray[np.int64], load_mw: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    return np.asarray(np.bincount(owner, load_mw, n), dtype=np.float64)
+
+
+def _scattered(spec: NetworkSpec, counts: list[int], chance: Generator) -> _Level:
     towns = zip(spec.districts, counts, strict=True)
     at = np.vstack([scatter(chance, d.x_km, d.y_km, d.radius_km, n) for d, n in towns])
     return _Level(at, np.repeat(np.arange(len(counts)), counts), np.zeros(len(at)))
@@ -101,7 +106,9 @@ def _draw_500(city: _City) -> None:
     size, line = parts.sizing, parts.lines["oh500"]
     level = city.s500
     for k, name in enumerate(names_near(level.at, parts.names_500)):
-        level.bus.append(draft.bus(f"{name} 500 kV", 500.0, name, int(level.district[k]), *level.at[k]))
+        level.bus.append(
+            draft.bus(f"{name} 500 kV", 500.0, name, int(level.district[k]), *level.at[k])
+        )
     for a, b in ring(level.at):
         km = route_km(level.at[a], level.at[b], size["detour"])
         draft.circuits(level.bus[a], level.bus[b], 2, line, km, apart=True)
@@ -120,7 +127,9 @@ def _draw_500(city: _City) -> None:
         km = route_km(gates[k], level.at[to], size["detour"])
         draft.circuits(bus, level.bus[to], count, line, km, apart=True)
         vm_pu = parts.source["infeed_vm_pu"]
-        draft.sources.append(SourceRow(infeed.name, "infeed", "", bus, share, import_mw * share, vm_pu))
+        draft.sources.append(
+            SourceRow(infeed.name, "infeed", "", bus, share, import_mw * share, vm_pu)
+        )
     if spec.pumped_storage is not None:
         pumped = spec.pumped_storage
         here = np.array([[pumped.x_km, pumped.y_km]])
@@ -139,11 +148,17 @@ def _draw_220(city: _City) -> None:
     for k, hub in enumerate(city.s500.bus):
         members = np.flatnonzero(city.area == k)
         station = draft.buses[hub].station
-        low = draft.bus(f"{station} 220 kV", 220.0, station, draft.buses[hub].district, *city.s500.at[k])
-        net_mva = (level.load_mw[members] - city.relief_mw[members]).sum() * (1 + size["losses"]) / pf
+        low = draft.bus(
+            f"{station} 220 kV", 220.0, station, draft.buses[hub].district, *city.s500.at[k]
+        )
+        net_mva = (
+            (level.load_mw[members] - city.relief_mw[members]).sum() * (1 + size["losses"]) / pf
+        )
         unit = parts.transformers["t500"]
         mva = unit.sizes_mva[0]
-        needed = math.ceil(max(0.0, net_mva) / (size["t500_loading"] * mva)) + int(size["t500_spare"])
+        needed = math.ceil(max(0.0, net_mva) / (size["t500_loading"] * mva)) + int(
+            size["t500_spare"]
+        )
         count = max(int(size["t500_least"]), needed)
         draft.units(hub, low, count, mva, unit, apart=True)
         draft.bank(low, parts.compensation["c500"], count * mva, -1)
@@ -205,7 +220,9 @@ def _draw_110(city: _City) -> None:
     sides: list[int] = []
     for k, bus in enumerate(city.s220.bus):
         row = draft.buses[bus]
-        side = draft.bus(f"{row.station} 110 kV", 110.0, row.station, row.district, row.x_km, row.y_km)
+        side = draft.bus(
+            f"{row.station} 110 kV", 110.0, row.station, row.district, row.x_km, row.y_km
+        )
         sides.append(side)
         unit = parts.transformers["t220"]
         load_mva = city.s220.load_mw[k] * (1.0 + size["losses"]) / pf
@@ -249,7 +266,9 @@ def _draw_station_110(city: _City, k: int, bus: int, side: int) -> None:
     km = route_km(city.s220.at[city.feeder[k]], city.s110.at[k], size["detour"])
     draft.circuits(side, bus, circuits, line, km, apart=False)
     unit = parts.transformers["t110"]
-    count = max(int(size["t110_least"]), math.ceil(mva / (size["t110_loading"] * unit.sizes_mva[-1])))
+    count = max(
+        int(size["t110_least"]), math.ceil(mva / (size["t110_loading"] * unit.sizes_mva[-1]))
+    )
     rating = unit.size_for(mva / (size["t110_loading"] * count))
     low = draft.bus(f"{row.station} 10 kV", 10.0, row.station, d, row.x_km, row.y_km)
     group = draft.units(bus, low, count, rating, unit, apart=False)
@@ -262,6 +281,8 @@ def _draw_station_110(city: _City, k: int, bus: int, side: int) -> None:
 def _detail(city: _City) -> None:
     """Hang feeders on the first busbars of the districts asked for."""
     for d in city.spec.detail:
-        rows = [i for i, b in enumerate(city.draft.busbars) if b.district == d and b.kind == "busbar"]
+        rows = [
+            i for i, b in enumerate(city.draft.busbars) if b.district == d and b.kind == "busbar"
+        ]
         for row in rows[: city.spec.detail_busbars]:
             draw_feeders(city.draft, city.parts, city.spec, row)

@@ -14,7 +14,7 @@ _STATIONS = 2
 
 
 def draw_district(spec: NetworkSpec, parts: Equipment) -> Draft:
-    """Draw one 220/110 kV and two 110/10 kV stations with feeders, sized for the district's load."""
+    """Draw one 220/110 kV and two 110/10 kV stations with feeders, sized for the load."""
     draft, size = Draft(), parts.sizing
     town, infeed = spec.districts[0], spec.infeeds[0]
     total_mva = town.load_mw * (1.0 + size["losses"]) / size["power_factor"]

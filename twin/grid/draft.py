@@ -63,6 +63,11 @@ class CapacitorRow:
     step_max: int
     group: int
 
+    @property
+    def start(self) -> int:
+        """Step at which the network is handed over: half of the bank."""
+        return self.step_max // 2
+
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
@@ -108,7 +113,9 @@ class Draft:
         self.buses.append(BusRow(name, kv, station, district, float(x), float(y)))
         return len(self.buses) - 1
 
-    def circuits(self, a: int, b: int, count: int, line: LineType, km: float, *, apart: bool) -> None:
+    def circuits(
+        self, a: int, b: int, count: int, line: LineType, km: float, *, apart: bool
+    ) -> None:
         """Add `count` circuits; `apart` makes each a branch that can be lost alone."""
         name = f"{self.buses[a].station} - {self.buses[b].station} {line.kv:g} kV"
         if apart:

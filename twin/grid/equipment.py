@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class LineType:
     @property
     def rating_mva(self) -> float:
         """Return the rating of one circuit at nominal voltage."""
-        return 3.0**0.5 * self.kv * self.max_i_ka
+        return math.sqrt(3.0) * self.kv * self.max_i_ka
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +134,16 @@ def load_equipment() -> Equipment:
             k: TransformerType(name=k, **{**_bare(v), "sizes_mva": tuple(v["sizes_mva"])})
             for k, v in parts["transformer"].items()
         },
-        compensation={k: Compensation(name=k, **_bare(v)) for k, v in parts["compensation"].items()},
+        compensation={
+            k: Compensation(name=k, **_bare(v)) for k, v in parts["compensation"].items()
+        },
         sizing={k: float(v["value"]) for k, v in parts["sizing"].items()},
         source={k: float(v["value"]) for k, v in parts["source"].items()},
         tap_rules={k: TapRule(**_bare(v)) for k, v in rules["tap"].items()},
         capacitor_rules={k: CapacitorRule(**_bare(v)) for k, v in rules["capacitor"].items()},
         names_500=tuple(
-            StationName(v["name"], v["x_km"], v["y_km"]) for v in read_table("stations")["station_500"]
+            StationName(v["name"], v["x_km"], v["y_km"])
+            for v in read_table("stations")["station_500"]
         ),
     )
 

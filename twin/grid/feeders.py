@@ -50,7 +50,12 @@ def draw_feeders(draft: Draft, parts: Equipment, spec: NetworkSpec, row: int) ->
             dx, dy = km * math.cos(turn), km * math.sin(turn)
             node = draft.bus(f"{name} 10 kV", 10.0, name, busbar.district, x + dx, y + dy)
             draft.circuits(
-                end, node, 1 if off_trunk else parallel, lateral if off_trunk else trunk, km, apart=False
+                end,
+                node,
+                1 if off_trunk else parallel,
+                lateral if off_trunk else trunk,
+                km,
+                apart=False,
             )
             low = draft.bus(f"{name} 0.4 kV", 0.4, name, busbar.district, x + dx, y + dy)
             at_10 = size["share_at_10_kv"] * float(load[k])
@@ -68,5 +73,3 @@ def draw_feeders(draft: Draft, parts: Equipment, spec: NetworkSpec, row: int) ->
             if not off_trunk:
                 end, x, y = node, x + dx, y + dy
         draft.feeders += 1
-
-

@@ -1,14 +1,16 @@
 """Load flow: arrays in, arrays out.
 
 Ybus is pandapower's; the hot path overwrites injections and the few entries that tap changers
-and capacitors touch. Newton's method is lightsim2grid's KLU with a single slack (its
-distributed-slack variant moves the reference voltages of further infeeds by 1e-4 pu and more).
-Nothing evolves in here: the result depends on the arguments only, so that a fork continues bit
-for bit.
+and capacitors touch. Newton's method is `twin.kernels.flow_newton`; where its fixed elimination
+order fails, lightsim2grid's KLU with a single slack tries (its distributed-slack variant moves
+the reference voltages of further infeeds by 1e-4 pu and more). Nothing evolves in here: the
+result depends on the arguments only, so that a fork continues bit for bit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +19,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from twin.grid.network import Network
+from twin.grid.ordering import factor_pattern
 from twin.kernels import flow as kernel
+from twin.kernels.flow_newton import LOAD, REGULATED, SLACK, newton, power_gap
 
 __all__ = ["LoadFlow", "Solution"]
 
@@ -25,8 +29,7 @@ F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 C16 = NDArray[np.complex128]
 
-TOLERANCE_PU = 1e-8  # of power mismatch on base_mva; meets 1e-8 pu of voltage
-MAX_ITERATIONS = 20
+_STOP = (1e-9, 20)  # power mismatch [pu], iterations; keeps voltages within 1e-8 pu
 AT_MAX, REGULATING, AT_MIN = 1, 0, -1
 _COLLAPSED_PU = 0.5  # a converged voltage below this is a solution on the lower branch
 
@@ -61,11 +64,12 @@ class LoadFlow:
     Parameters
     ----------
     network : whose arrays it takes; slack buses and regulated buses follow from its sources
+    like : a load flow of the same buses and branches, whose pattern is taken over
 
     `regulated` are the buses that hold a voltage besides the slack, in ascending order.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, like: LoadFlow | None = None) -> None:
         self.network = network
         n = network.n_bus
         sources = network.sources
@@ -86,9 +90,8 @@ class LoadFlow:
         self._limit = np.ascontiguousarray(np.vstack([b.limit_from_pu, b.limit_to_pu]))
         self._ybus = sparse.csc_matrix((m.data.copy(), m.indices, m.indptr), shape=(n, n))
         self._find_touched()
-        self._weights = np.zeros(n)
-        self._weights[self.slack] = 1.0 / len(self.slack)
-        self._solver = NR_KLU()
+        self._matrix = (self._ybus.data, m.indices, m.indptr)
+        self._symbolic = factor_pattern(m.indices, m.indptr)
 
     def _set_points(self, n: int) -> None:
         """Note the voltages that slack and regulated buses hold."""
@@ -100,10 +103,9 @@ class LoadFlow:
         self._held = held[self.regulated]
         angle = np.angle(self.network.v_start[self.slack])
         self._v_slack = self._held_slack * np.exp(1j * angle)
-        free = np.ones(n, dtype=bool)
-        free[self.slack] = False
-        free[self.regulated] = False
-        self._pq = np.flatnonzero(free).astype(np.int32)
+        self._kind = np.full(n, LOAD, dtype=np.int64)
+        self._kind[self.regulated] = REGULATED
+        self._kind[self.slack] = SLACK
 
     def _find_touched(self) -> None:
         """Find the entries of Ybus that taps and capacitors touch, and what else is in them."""
@@ -146,6 +148,21 @@ class LoadFlow:
         kernel.write_admittances(ratio, self.tapped, self._y_start, self.y, data)
         np.add.at(data, self._bank_place, self._bank_y(capacitor))
 
+    @contextmanager
+    def without_branch(self, row: int) -> Iterator[None]:
+        """Take one branch out while the context lasts; positions must not be set meanwhile."""
+        data, m = self._ybus.data, self.network.matrix
+        f, t = self.ends[:, row]
+        at = _places(m.indices, m.indptr, np.array([f, f, t, t]), np.array([f, t, f, t]))
+        before, y = data[at].copy(), self.y[:, row].copy()
+        data[at] -= y
+        self.y[:, row] = 0.0
+        try:
+            yield
+        finally:
+            data[at] = before
+            self.y[:, row] = y
+
     @property
     def ybus(self) -> sparse.csc_matrix:
         """The admittance matrix as it stands [pu], compressed columns."""
@@ -174,7 +191,7 @@ class LoadFlow:
             good, at = self._newton(power, at, mode, q_min, q_max)
             if not good:
                 return self._failed(power, v, mode, q_min, q_max, solves)
-            kernel.bus_power(self._ybus.data, self._ybus.indices, self._ybus.indptr, at, found)
+            kernel.bus_power(*self._matrix, at, found)
             if not self._switch(at, found, power, mode, returned, q_min, q_max):
                 return Solution(True, at, found, mode, 0.0, -1, solves)
         return self._failed(power, v, mode, q_min, q_max, solves)
@@ -201,49 +218,44 @@ class LoadFlow:
 
     def _newton(self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8) -> tuple[bool, C16]:
         """Run Newton's method once; return whether it converged, and the voltages."""
-        start, s, pv, pq = self._problem(power, v, mode, q_min, q_max)
-        solver = self._solver
-        # a solver that has failed keeps its error, and one that kept factors would make the
-        # result depend on what was solved before
-        solver.reset()
-        good = solver.solve(
-            self._ybus, start, s, self.slack, self._weights, pv, pq, MAX_ITERATIONS, TOLERANCE_PU
-        )
+        at, target, kind = self._problem(power, v, mode, q_min, q_max)
+        start = at.copy()
+        good, _ = newton(self._matrix, self._symbolic, target, kind, at, _STOP)
         if not good:
-            return False, v
-        at = np.asarray(solver.get_V())
+            good, at = self._klu(start, target, kind)
         low = float(np.abs(at).min())
-        return bool(np.isfinite(low) and low > _COLLAPSED_PU), at
+        return bool(good and np.isfinite(low) and low > _COLLAPSED_PU), at
 
-    def _problem(
-        self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8
-    ) -> tuple[C16, C16, NDArray[np.int32], NDArray[np.int32]]:
+    def _klu(self, start: C16, target: C16, kind: I8) -> tuple[bool, C16]:
+        """Solve by lightsim2grid, which pivots; for where blocks in a fixed order fail."""
+        solver = NR_KLU()  # a fresh one: what was solved before must leave no trace
+        slack = np.flatnonzero(kind == SLACK).astype(np.int32)
+        weights = np.zeros(len(start))
+        weights[slack] = 1.0 / len(slack)
+        pv = np.flatnonzero(kind == REGULATED).astype(np.int32)
+        pq = np.flatnonzero(kind == LOAD).astype(np.int32)
+        good = solver.solve(self._ybus, start, target, slack, weights, pv, pq, *_STOP[::-1])
+        return (True, np.asarray(solver.get_V())) if good else (False, start)
+
+    def _problem(self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8) -> tuple[C16, C16, I8]:
         """Return start voltages, injections and bus types under the modes."""
-        start, s = v.copy(), power.copy()
+        start, target, kind = v.copy(), power.copy(), self._kind.copy()
         start[self.slack] = self._v_slack
         free = mode == REGULATING
         held = self.regulated[free]
         start[held] *= self._held[free] / np.abs(start[held])
-        limited = self.regulated[~free]
-        if len(limited) == 0:
-            return start, s, held, self._pq
-        at_limit = np.where(mode == AT_MAX, q_max, q_min)[~free]
-        s[limited] += 1j * at_limit
-        return start, s, held, np.sort(np.concatenate([self._pq, limited]))
+        if len(held) < len(mode):
+            limited = self.regulated[~free]
+            target[limited] += 1j * np.where(mode == AT_MAX, q_max, q_min)[~free]
+            kind[limited] = LOAD
+        return start, target, kind
 
-    def _failed(
-        self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8, solves: int
-    ) -> Solution:
+    def _failed(self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8, solves: int) -> Solution:
         """Return the given voltages and how badly they fit the injections."""
-        start, s, pv, pq = self._problem(power, v, mode, q_min, q_max)
+        start, target, kind = self._problem(power, v, mode, q_min, q_max)
         found = np.empty_like(start)
-        kernel.bus_power(self._ybus.data, self._ybus.indices, self._ybus.indptr, start, found)
-        off = np.zeros(len(start))
-        gap = found - s
-        off[pv] = np.abs(gap.real[pv])
-        off[pq] = np.abs(gap[pq])
-        worst = int(off.argmax())
-        return Solution(False, v, found, mode, float(off[worst]), worst, solves)
+        gap, worst = power_gap(self._matrix, target, kind, start, found)
+        return Solution(False, v, found, mode, float(gap), int(worst), solves)
 
     def loading_pct(self, v: C16) -> F8:
         """Return the loading of every branch, the larger current of both ends [% of rated]."""

@@ -304,10 +304,9 @@ def _flat(network: Network) -> dict[str, NDArray[Any]]:
 
 
 def _unflat(flat: dict[str, NDArray[Any]]) -> Network:
-    tables: dict[str, Any] = {
+    given: dict[str, Any] = {
         table: kind(**{c.name: flat[f"{table}.{c.name}"] for c in fields(kind)})
         for table, kind in _TABLES.items()
     }
-    arrays = {name: flat[name] for name in _ARRAYS}
-    base_mva, origin = float(flat["base_mva"]), str(flat["origin"])
-    return Network(base_mva=base_mva, origin=origin, **tables, **arrays)
+    given.update({name: flat[name] for name in _ARRAYS})
+    return Network(base_mva=float(flat["base_mva"]), origin=str(flat["origin"]), **given)

@@ -20,6 +20,7 @@ C16 = NDArray[np.complex128]
 
 _SETTLE_ROUNDS = 200
 _SETTLE_PERIOD_MS = 60_000
+_EASED, _EASE_STEP = 0.6, 0.02  # of the load, where all of it cannot be met at once
 _SETTLED_ROUNDS = 6  # quiet periods in a row, longer than the longest delay
 
 
@@ -92,6 +93,7 @@ class GridOperation:
         self._infeeds, self._plants = network.infeed_rows, network.plant_rows
         self._pumped = network.pumped_rows
         self._share = sources.share[self._infeeds]
+        self._slacks = np.flatnonzero(sources.slack)
         self._others = np.flatnonzero(~sources.slack)
         self._fixed_pu = network.fixed_mva / network.base_mva
         self._fixed_mw = float(network.fixed_mva.real.sum())
@@ -111,8 +113,8 @@ class GridOperation:
             "tap": tap,
             "capacitor": bank,
             "reactive_mode": np.zeros(len(self.flow.regulated), dtype=np.int64),
-            # losses_mw and the last injection of each source [MW]
             "losses_mw": np.zeros(1),
+            "slack_mw": np.zeros(1),
             "source_mw": np.zeros(len(network.sources.bus)),
             "counts": np.zeros(2, dtype=np.int64),  # load flows, divergences
         }
@@ -125,29 +127,34 @@ class GridOperation:
         """Return an operation that continues bit for bit as this one would."""
         twin = GridOperation.__new__(GridOperation)
         twin.__dict__.update(self.__dict__)
-        twin.flow = LoadFlow(self.network)
+        twin.flow = LoadFlow(self.network, like=self.flow)
         twin.state = self.state.copy()
         return twin
 
     @property
     def tap_position(self) -> I8:
         """Present tap position of each group (a view)."""
-        return self._whole("tap")[kernel.POSITION]
+        return self._row("tap", kernel.POSITION)
 
     @property
     def capacitor_step(self) -> I8:
         """Present step of each capacitor bank (a view)."""
-        return self._whole("capacitor")[kernel.POSITION]
+        return self._row("capacitor", kernel.POSITION)
 
     @property
     def tap_moves(self) -> I8:
         """Moves of each tap group so far (a view)."""
-        return self._whole("tap")[kernel.MOVES]
+        return self._row("tap", kernel.MOVES)
 
     @property
     def capacitor_moves(self) -> I8:
         """Switchings of each capacitor bank so far (a view)."""
-        return self._whole("capacitor")[kernel.MOVES]
+        return self._row("capacitor", kernel.MOVES)
+
+    @property
+    def reactive_mode(self) -> I8:
+        """Mode of each regulated bus (a view): 0 holds its voltage, +-1 at a reactive limit."""
+        return self._whole("reactive_mode")
 
     @property
     def v(self) -> C16:
@@ -156,6 +163,10 @@ class GridOperation:
 
     def _whole(self, name: str) -> I8:
         return self.state[name]  # type: ignore[return-value]
+
+    def _row(self, name: str, row: int) -> I8:
+        found: I8 = self._whole(name)[row]
+        return found
 
     def step(
         self,
@@ -179,13 +190,13 @@ class GridOperation:
         Raises ValueError when a demand or a plant's power is not finite.
         """
         del period_s
-        solution, source_mw = self._solve(demand_mw, demand_mvar, plant_mw, pumped_mw)
+        solution, source_mw, power = self.solve(demand_mw, demand_mvar, plant_mw, pumped_mw)
         tap_moves, bank_moves = 0, 0
         counts = self._whole("counts")
         counts[0] += 1
         divergence = None
         if solution.converged:
-            self._keep(solution, source_mw)
+            self._keep(solution, source_mw, power)
             tap_moves, bank_moves = self._regulate(now_ms, solution.v)
         else:
             counts[1] += 1
@@ -204,15 +215,17 @@ class GridOperation:
     ) -> GridSnapshot:
         """Let taps and capacitors act under constant load until they are quiet.
 
-        Counts of moves and timers are cleared at the end. Returns the snapshot at `now_ms`; one
-        that has not converged says so.
+        Where the load cannot be met at the positions at hand, it is raised to its value in
+        steps, so that the regulators can follow. Counts of moves and timers are cleared at the
+        end. Returns the snapshot at `now_ms`; one that has not converged says so.
         """
-        quiet, at = 0, now_ms - _SETTLE_ROUNDS * _SETTLE_PERIOD_MS
+        quiet, at, eased = 0, now_ms - _SETTLE_ROUNDS * _SETTLE_PERIOD_MS, 1.0
         for _ in range(_SETTLE_ROUNDS):
             at += _SETTLE_PERIOD_MS
-            shot = self.step(at, 60.0, demand_mw, demand_mvar, plant_mw, pumped_mw)
-            if not shot.converged:
-                break
+            shot = self.step(at, 60.0, eased * demand_mw, eased * demand_mvar, plant_mw, pumped_mw)
+            if not shot.converged or eased < 1.0:
+                eased = _EASED if not shot.converged else min(1.0, eased + _EASE_STEP)
+                continue
             quiet = quiet + 1 if shot.tap_moves + shot.capacitor_moves == 0 else 0
             if quiet == _SETTLED_ROUNDS:
                 break
@@ -256,29 +269,51 @@ class GridOperation:
         q_max = np.bincount(at[own], high, n) / base
         return q_min, q_max
 
-    def _solve(
+    def solve(
         self, demand_mw: F8, demand_mvar: F8, plant_mw: F8, pumped_mw: float
-    ) -> tuple[Solution, F8]:
+    ) -> tuple[Solution, F8, C16]:
+        """Solve at the present positions without keeping anything.
+
+        Returns the solution, every source's scheduled power [MW] and the injections [pu].
+        """
         source_mw, power = self.injections(demand_mw, demand_mvar, plant_mw, pumped_mw)
         q_min, q_max = self.reactive_limits(source_mw)
         self.flow.set_positions(self.tap_position, self.capacitor_step)
-        v, mode = self.v, self._whole("reactive_mode")
-        solution = self.flow.solve(power, v, mode, q_min, q_max)
+        solution = self.flow.solve(power, self.v, self.reactive_mode, q_min, q_max)
         if not solution.converged:
             # once more from the network's own start: the last solution may lie too far away
-            again = self.flow.solve(power, self.network.v_start, mode, q_min, q_max)
+            start = self.network.v_start
+            again = self.flow.solve(power, start, self.reactive_mode, q_min, q_max)
             if again.converged:
-                return again, source_mw
-        return solution, source_mw
+                return again, source_mw, power
+        return solution, source_mw, power
 
-    def _keep(self, solution: Solution, source_mw: F8) -> None:
+    def settle_losses(
+        self, demand_mw: F8, demand_mvar: F8, plant_mw: F8, pumped_mw: float, rounds: int = 2
+    ) -> None:
+        """Solve until the scheduled imports cover the losses; taps and capacitors stand still."""
+        for _ in range(rounds):
+            solution, source_mw, power = self.solve(demand_mw, demand_mvar, plant_mw, pumped_mw)
+            if solution.converged:
+                self._keep(solution, source_mw, power)
+
+    def take(self, state: Table) -> None:
+        """Take positions, voltages and losses of an operation of the same buses and branches."""
+        for name in ("v_real", "v_imag", "tap", "capacitor", "losses_mw"):
+            self.state[name] = state[name]
+
+    def _keep(self, solution: Solution, source_mw: F8, power: C16) -> None:
         """Put a solution into the state."""
-        state = self.state
+        state, base = self.state, self.network.base_mva
         state["v_real"] = solution.v.real
         state["v_imag"] = solution.v.imag
-        self._whole("reactive_mode")[:] = solution.mode
-        losses = float(solution.power.real.sum()) * self.network.base_mva
-        state["losses_mw"] = losses
+        self.reactive_mode[:] = solution.mode
+        state["losses_mw"] = float(solution.power.real.sum()) * base
+        bus = self.network.sources.bus[self._slacks]
+        scheduled = source_mw[self._slacks]
+        given = (solution.power.real[bus] - power.real[bus]) * base
+        state["slack_mw"] = float((given - scheduled).sum())
+        source_mw[self._slacks] = given
         state["source_mw"] = source_mw
 
     def _regulate(self, now_ms: int, v: C16) -> tuple[int, int]:
@@ -305,14 +340,8 @@ class GridOperation:
         moves: tuple[int, int],
         divergence: Divergence | None,
     ) -> GridSnapshot:
-        base = self.network.base_mva
         source_mw = self.state["source_mw"].copy()
-        losses = float(self.state["losses_mw"][0])
-        infeed = source_mw[self._infeeds]
-        v = solution.v
-        slack_mw = 0.0
-        slack = np.flatnonzero(self.network.sources.slack[self._infeeds])
-        del base
+        v, infeed = solution.v, source_mw[self._infeeds]
         vm = np.abs(v)
         plant = source_mw[self._plants]
         pumped = float(source_mw[self._pumped].sum())
@@ -323,10 +352,10 @@ class GridOperation:
             va_rad=np.angle(v),
             loading_pct=self.flow.loading_pct(v),
             infeed_mw=infeed,
-            slack_mw=slack_mw * len(slack),
+            slack_mw=float(self.state["slack_mw"][0]),
             plant_mw=plant,
             pumped_mw=pumped,
-            losses_mw=losses,
+            losses_mw=float(self.state["losses_mw"][0]),
             load_mw=load,
             tap_moves=moves[0],
             capacitor_moves=moves[1],

@@ -18,7 +18,15 @@ from scipy import sparse
 from twin.grid.draft import Draft
 from twin.grid.equipment import Equipment
 
-__all__ = ["Admittances", "Case", "admittances", "ends", "pandapower_net", "solve_net", "write_case"]
+__all__ = [
+    "Admittances",
+    "Case",
+    "admittances",
+    "ends",
+    "pandapower_net",
+    "solve_net",
+    "write_case",
+]
 
 C16 = NDArray[np.complex128]
 F8 = NDArray[np.float64]
@@ -30,7 +38,7 @@ def pandapower_net(draft: Draft, parts: Equipment) -> Any:
     """Return the pandapower net of a draft: row k of each of the draft's lists is index k.
 
     The slack is an ``ext_grid``, every other source a ``gen`` in order; taps stand at their
-    neutral (or fixed) position, capacitors at 0, loads are the design loads.
+    neutral (or fixed) position, capacitors at their start, loads are the design loads.
     """
     net = pp.create_empty_network(sn_mva=BASE_MVA)
     names = [b.name for b in draft.buses]
@@ -49,7 +57,7 @@ def pandapower_net(draft: Draft, parts: Equipment) -> Any:
             net,
             buses=[c.bus for c in draft.capacitors],
             q_mvar=[-c.step_mvar for c in draft.capacitors],
-            step=0,
+            step=[c.start for c in draft.capacitors],
             max_step=[max(c.step_max, 1) for c in draft.capacitors],
         )
     slack = slack_row([s.share if s.kind == "infeed" else -1.0 for s in draft.sources])

@@ -11,7 +11,17 @@ from scipy.optimize import linear_sum_assignment
 
 from twin.grid.equipment import StationName
 
-__all__ = ["centres", "feed", "largest_remainder", "loops", "names_near", "one_each", "ring", "route_km", "scatter"]
+__all__ = [
+    "centres",
+    "feed",
+    "largest_remainder",
+    "loops",
+    "names_near",
+    "one_each",
+    "ring",
+    "route_km",
+    "scatter",
+]
 
 Points = NDArray[np.float64]  # (n, 2) km
 _EXTRA_SLOT = 1e4  # km; an extra slot is used only where the equal ones are full
@@ -92,7 +102,9 @@ def ring(at: Points) -> list[tuple[int, int]]:
     return sorted([(int(a), int(b)) for a, b in links]) + others[: n // 4]
 
 
-def loops(members: NDArray[np.int64], points: Points, hub: Points, most: int = 3) -> list[list[int]]:
+def loops(
+    members: NDArray[np.int64], points: Points, hub: Points, most: int = 3
+) -> list[list[int]]:
     """Split an area's stations into loops of at most `most`, neighbours by angle around the hub."""
     away = points[members] - hub
     ordered = members[np.argsort(np.arctan2(away[:, 1], away[:, 0]), kind="stable")]

@@ -143,7 +143,9 @@ def _wrong(spec: NetworkSpec) -> list[tuple[str, str, str]]:
         inside = 0 <= p.district < len(spec.districts)
         need(inside, f"plants[{i}].district", p.district, f"0 to {len(spec.districts) - 1}")
         need(_positive(p.rated_mw), f"plants[{i}].rated_mw", p.rated_mw, "MW above 0")
-        need(p.voltage_kv in (500, 220, 110), f"plants[{i}].voltage_kv", p.voltage_kv, "500|220|110")
+        need(
+            p.voltage_kv in (500, 220, 110), f"plants[{i}].voltage_kv", p.voltage_kv, "500|220|110"
+        )
     for i, s in enumerate(spec.infeeds):
         need(_positive(s.share), f"infeeds[{i}].share", s.share, "above 0")
     for i in spec.detail:

@@ -51,7 +51,9 @@ def write_admittances(ratio: F8, where: I8, y_start: C16, y: C16, ybus: C16) -> 
 
 
 @njit(cache=True)
-def bus_power(data: C16, indices: NDArray[np.int32], indptr: NDArray[np.int32], v: C16, s: C16) -> None:
+def bus_power(
+    data: C16, indices: NDArray[np.int32], indptr: NDArray[np.int32], v: C16, s: C16
+) -> None:
     """Write V * conj(Ybus V) into `s` (per unit); Ybus in compressed columns."""
     for i in range(v.shape[0]):
         s[i] = 0.0

@@ -65,7 +65,8 @@ def urgency_of(sessions: NDArray[np.float64], s: int, now_ms: float) -> float:
     if left_h <= 0.0:
         return 1e9
     curve = (sessions[TOP, s], sessions[KNEE, s], sessions[SLOPE, s])
-    return min(shortest_h(sessions[SOC, s], need, sessions[BATTERY, s], curve) / left_h, 1e9)
+    hours = shortest_h(sessions[SOC, s], need, sessions[BATTERY, s], curve)
+    return float(min(hours / left_h, 1e9))
 
 
 @njit(cache=True)
@@ -77,7 +78,7 @@ def wish_of(sessions: NDArray[np.float64], s: int, dt_h: float) -> float:
     accepted = taper_power(
         sessions[SOC, s], sessions[TOP, s], sessions[KNEE, s], sessions[SLOPE, s]
     )
-    return min(accepted, need / dt_h)
+    return float(min(accepted, need / dt_h))
 
 
 @njit(cache=True)

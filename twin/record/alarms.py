@@ -83,7 +83,7 @@ def poll_period_ms(kind: str) -> int:
     periods = _table()["poll_period_s"]
     if not isinstance(periods, dict):
         raise TypeError("alarms.toml: poll_period_s is no table")
-    return int(periods.get(kind, periods["other"])) * SECOND_MS
+    return int(periods[kind if kind in periods else "other"]) * SECOND_MS
 
 
 # -- quantities ------------------------------------------------------------------------------
@@ -110,7 +110,9 @@ def _own(name: str) -> Callable[[_View], Floats | None]:
 
 def _soc_step(view: _View) -> Floats | None:
     soc, before = view.now.get("soc"), view.before.get("soc")
-    return None if soc is None or before is None else np.abs(np.asarray(soc) - before)
+    if soc is None or before is None:
+        return None
+    return np.abs(np.asarray(soc, np.float64) - before)
 
 
 def _silent_periods(view: _View) -> Floats | None:
@@ -123,15 +125,16 @@ def _setpoint_error(view: _View) -> Floats | None:
         return None
     error = np.abs(np.asarray(power, np.float64) - np.asarray(wanted, np.float64))
     rated = np.maximum(view.registered["rated_kw"], 1e-9)
-    return np.where(np.asarray(remote) > 0, error / rated, 0.0)
+    return np.where(np.asarray(remote, np.float64) > 0.0, error / rated, 0.0)
 
 
 def _export_excess(view: _View) -> Floats | None:
     demand = view.now.get("demand_kw")
     if demand is None:
         return None
-    excess = -np.asarray(demand, np.float64) - view.registered["export_limit_kw"]
-    return excess / np.maximum(view.registered["contracted_kw"], 1e-9)
+    excess = np.add(demand, view.registered["export_limit_kw"], dtype=np.float64)
+    excess /= view.registered["less_contracted_kw"]
+    return excess
 
 
 QUANTITIES: Mapping[str, Callable[[_View], Floats | None]] = {
@@ -166,7 +169,10 @@ class AlarmWatch:
         self._rules: list[tuple[str, Condition]] = []
         for kind, registered in inventory.kinds.items():
             columns = inventory.sites if kind == "meter" else registered.columns
-            self._registered[kind] = {k: columns.f8(k) for k in _REGISTERED if k in columns}
+            held = {k: columns.f8(k) for k in _REGISTERED if k in columns}
+            if "contracted_kw" in held:
+                held["less_contracted_kw"] = -np.maximum(held["contracted_kw"], 1e-9)
+            self._registered[kind] = held
             self._rules += [(kind, c) for c in conditions() if c.applies(kind)]
         size = {k: v.columns.n for k, v in inventory.kinds.items()} | {"meter": inventory.sites.n}
         # Everything below evolves; `copy` owns its own.
@@ -199,14 +205,22 @@ class AlarmWatch:
             is not watched.
         """
         found: list[Alarm] = []
+        heard: set[str] = set()  # kinds that are in contact to the last device
         for kind, state in states.items():
             contact = state.get("contact")
-            if contact is not None:
-                silent = self._silent_ms[kind]
+            if contact is None:
+                continue
+            silent = self._silent_ms[kind]
+            if np.all(contact):
+                heard.add(kind)
+                silent[:] = 0.0
+            else:
                 silent += self.period_ms
-                silent[np.asarray(contact) > 0] = 0.0
+                silent[np.asarray(contact, dtype=np.bool_)] = 0.0
         for number, (kind, condition) in enumerate(self._rules):
             if kind not in states:
+                continue
+            if condition.quantity == "silent_periods" and kind in heard and not self._busy[number]:
                 continue
             view = _View(
                 states[kind],

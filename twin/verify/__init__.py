@@ -1,1 +1,7 @@
-"""verify"""
+"""The judge: sees records only (truth, orders, readings, the logic's reports), never the logic."""
+
+from twin.verify.counterfactual import Evidence, Pair
+from twin.verify.judge import judge
+from twin.verify.verdict import Verdict, rules
+
+__all__ = ["Evidence", "Pair", "Verdict", "judge", "rules"]

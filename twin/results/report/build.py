@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,7 @@ from twin.record.orders import Order
 from twin.results.report import figures_load, figures_network, figures_orders, figures_people, tables
 from twin.results.report.blocks import Block, Chart, Section, Text
 from twin.results.report.inputs import Districts, Histories, NetworkFacts, PageData, steps
-from twin.results.report.lookup import text, verdict_of
+from twin.results.report.lookup import real, text, verdict_of
 from twin.results.report.plot import order_name
 from twin.results.report.words import Words, escape, number, number_against
 
@@ -55,7 +55,7 @@ def write_report(
     )
     half = path.with_name(path.name + ".part")
     half.write_text(page, encoding="utf-8")
-    os.replace(half, path)
+    half.replace(path)
     return path
 
 
@@ -89,10 +89,7 @@ def render(
         "plotly": _plotly(),
         "script": _asset("page.js"),
     }
-    page = _asset("template.html")
-    for name, value in parts.items():  # the script of plotly comes last: it may hold anything
-        page = page.replace("{{" + name + "}}", value, 1)
-    return page
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("template.html"))
 
 
 def _sections(data: PageData, words: Words) -> list[Section]:
@@ -218,8 +215,6 @@ def _peak_card(data: PageData, words: Words) -> str:
 
 
 def _verdict_card(verdict: Mapping[str, object], words: Words) -> str:
-    from twin.results.report.lookup import real
-
     value, limit = real(verdict, "value"), real(verdict, "limit")
     state = tables.state_of(verdict)
     shown = number(value) if value is None or limit is None else number_against(value, limit)

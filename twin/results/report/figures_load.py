@@ -52,7 +52,7 @@ def city_load(data: PageData, words: Words) -> Chart | None:
     traces.append(_flat(base, data, words("load.maximum"), "y"))
     for step in data.steps:
         traces.extend(_taken_off(step, words))
-        shapes.extend(_targets(step))
+        traces.extend(_targets(step))
     extra: dict[str, object] = {}
     if data.steps:
         for mark in MARKS:
@@ -73,7 +73,6 @@ def city_load(data: PageData, words: Words) -> Chart | None:
         yaxis=plot.axis(words("load.axis"), domain=[0.42, 1.0] if data.steps else [0.0, 1.0]),
         shapes=shapes,
         notes=notes,
-        legend={"orientation": "h", "x": 0, "y": -0.07, "yanchor": "top"},
         **extra,
     )
     return Chart("city-load", words("load.title"), _load_text(data, words), chart)
@@ -103,7 +102,7 @@ def _taken_off(step: Step, words: Words) -> list[Trace]:
         return []
     first = step.run.index(step.order.notice_ms)
     colour = ORDER_COLOUR[step.order.kind]
-    name = words("load.taken_by", order=plot.order_name(step.order, words))
+    name = words("load.taken_by", order=plot.order_name(step.order, words, short=True))
     return [
         plot.line(
             -change[first:],
@@ -118,17 +117,13 @@ def _taken_off(step: Step, words: Words) -> list[Trace]:
     ]
 
 
-def _targets(step: Step) -> list[dict[str, object]]:
+def _targets(step: Step) -> list[Trace]:
     """Return what was asked, as a line over the window in which it must be whole."""
     order = step.order
     if order.mw is None:
         return []
     axis = "y" if order.form is OrderForm.CAP else "y2"
-    shape = plot.level(order.mw, COLOUR["ink"], yref=axis, dash="dash")
-    shape.update(
-        xref="x", x0=plot.clock_text(order.full_by_ms), x1=plot.clock_text(order.end_ms)
-    )
-    return [shape]
+    return [plot.stretch(order.full_by_ms, order.end_ms, order.mw, COLOUR["ink"], yaxis=axis)]
 
 
 def _load_text(data: PageData, words: Words) -> str:
@@ -171,9 +166,11 @@ def composition(data: PageData, words: Words) -> Chart | None:
     if temperature is not None:
         traces.append(
             plot.line(temperature, history.start_ms, words("composition.temperature"),
-                      COLOUR["limit"], yaxis="y2")
+                      COLOUR["limit"], yaxis="y2", digits=2)
         )  # fmt: skip
-        more["yaxis2"] = plot.axis("°C", overlaying="y", side="right", showgrid=False)
+        more["yaxis2"] = plot.axis(
+            "°C", overlaying="y", side="right", showgrid=False, tickmode="auto", nticks=6
+        )
     row = int(np.nanargmax(load))
     share = 100 * (modelled[row] + background[row]) / load[row]
     text = words(

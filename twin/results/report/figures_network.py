@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,11 +39,14 @@ def voltages(data: PageData, words: Words) -> Chart | None:
         left, top = (i % 2) * 0.54, 1.0 - (i // 2) * (1.0 / lines)
         right = left + (0.46 if columns == 2 else 1.0)
         bottom = top - (0.74 if lines > 1 else 0.95) / lines
-        traces.extend(_voltage_traces(ordered, undisturbed, name, suffix, words, first=i == 0))
+        traces.extend(_voltage_traces(ordered, undisturbed, name, suffix, words))
         layout[f"xaxis{suffix}"] = plot.time_axis(
             *bounds(ordered), domain=[left, right], anchor=f"y{suffix}", nticks=7
         )
-        layout[f"yaxis{suffix}"] = plot.axis("pu", domain=[bottom, top], tickformat=".2f")
+        layout[f"yaxis{suffix}"] = plot.axis(
+            "pu", domain=[bottom, top], anchor=f"x{suffix}", tickformat=".2f",
+            range=_voltage_range(ordered, undisturbed, name, bands),
+        )  # fmt: skip
         for value in bands.get(name, ()):
             shape = plot.level(value, COLOUR["limit"], yref=f"y{suffix}", dash="dash")
             shapes.append(shape | {"x0": left, "x1": right})
@@ -58,13 +63,26 @@ def voltages(data: PageData, words: Words) -> Chart | None:
     first_x, first_y = layout.pop("xaxis"), layout.pop("yaxis")
     chart = plot.figure(
         traces, height=260 * lines + 60, xaxis=first_x, yaxis=first_y,  # type: ignore[arg-type]
-        shapes=shapes, notes=notes, **layout,
+        shapes=shapes, notes=notes, showlegend=False, **layout,
     )  # fmt: skip
     return Chart("voltages", words("voltages.title"), _voltage_text(data, present, words), chart)
 
 
+def _voltage_range(
+    ordered: History, undisturbed: History, name: str, bands: Mapping[str, tuple[float, float]]
+) -> list[float]:
+    """Return an axis that holds every voltage and the whole band."""
+    seen = list(bands.get(name, ()))
+    for history in (ordered, undisturbed):
+        for edge, pick in (("min", np.nanmin), ("max", np.nanmax)):
+            values = scalar(history, f"v{name}_{edge}")
+            if values is not None:
+                seen.append(float(pick(values)))
+    return [min(seen) - 0.004, max(seen) + 0.004]
+
+
 def _voltage_traces(
-    ordered: History, undisturbed: History, name: str, suffix: str, words: Words, *, first: bool
+    ordered: History, undisturbed: History, name: str, suffix: str, words: Words
 ) -> list[Trace]:
     axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "digits": 4}
     colour = LEVEL_COLOUR[name]
@@ -76,7 +94,7 @@ def _voltage_traces(
         fill = {"fill": "tonexty", "fillcolor": "rgba(11,79,138,0.14)"} if edge == "max" else {}
         traces.append(
             plot.line(values, ordered.start_ms, words(f"voltages.{edge}"), colour, width=1.4,
-                      showlegend=False, **axes, **fill)  # type: ignore[arg-type]
+                      **axes, **fill)  # type: ignore[arg-type]
         )  # fmt: skip
     for edge in ("min", "max"):
         values = scalar(undisturbed, f"v{name}_{edge}")
@@ -84,8 +102,7 @@ def _voltage_traces(
             continue
         traces.append(
             plot.line(values, undisturbed.start_ms, words("voltages.free"), COLOUR["without"],
-                      width=1.1, dash="dot", showlegend=first and edge == "min",
-                      hoverinfo="skip", **axes)  # type: ignore[arg-type]
+                      width=1.1, dash="dot", hoverinfo="skip", **axes)  # type: ignore[arg-type]
         )  # fmt: skip
     return traces
 
@@ -206,7 +223,7 @@ def district_map(data: PageData, step: Step, words: Words) -> Chart | None:
     before, cut = change
     places: Districts = data.districts
     extent = max(float(np.ptp(places.x_km)), float(np.ptp(places.y_km)), 1.0)
-    radius = np.sqrt(np.maximum(before, 0.0) / max(float(before.sum()), 1e-9)) * extent * 0.22
+    radius = np.sqrt(np.maximum(before, 0.0) / max(float(before.sum()), 1e-9)) * extent * 0.30
     x, y = spread(places.x_km, places.y_km, radius)
     share = np.divide(100.0 * cut, before, out=np.zeros_like(cut), where=before > 0)
     names = places.names_zh if words.lang == "zh" else places.names
@@ -221,6 +238,11 @@ def district_map(data: PageData, step: Step, words: Words) -> Chart | None:
              "layer": "below"}
         )  # fmt: skip
         text = f"<b>{name}</b><br>{number(before[i], 0)}<br>{number(-cut[i], 0)}"
+        if radius[i] < 0.058 * extent:  # too small to write in: beside it
+            notes.append(
+                plot.note(float(x[i] + radius[i]), float(y[i]), text, xanchor="left", align="left")
+            )
+            continue
         colour = "#ffffff" if part > 0.55 else COLOUR["ink"]
         notes.append(plot.note(float(x[i]), float(y[i]), text, color=colour))
     hover = [words("map.hover", name=n, load=number(b, 0), cut=number(c, 1), share=number(s, 1))
@@ -231,7 +253,7 @@ def district_map(data: PageData, step: Step, words: Words) -> Chart | None:
         "marker": {"size": 26, "opacity": 0, "color": plot.listed(share, 2), "cmin": 0,
                    "cmax": top, "colorscale": [[i / 4, _shade(i / 4)] for i in range(5)],
                    "showscale": True,
-                   "colorbar": {"title": {"text": words("map.scale"), "side": "right"},
+                   "colorbar": {"title": {"text": words("map.share"), "side": "right"},
                                 "thickness": 12, "len": 0.7, "outlinewidth": 0}},
     }  # fmt: skip
     hidden: dict[str, object] = {"visible": False}
@@ -266,7 +288,7 @@ def district_table(data: PageData, step: Step, words: Words) -> Table | None:
     rows = [_district_row(names[i], before[i], cut[i]) for i in order.tolist()]
     rows.append(_district_row(words("map.total"), before.sum(), cut.sum(), "total"))
     head = [Cell(words("map.district"))]
-    head += [Cell(words(f"map.{k}"), "num") for k in ("load", "cut", "scale")]
+    head += [Cell(words(f"map.{k}"), "num") for k in ("load", "cut", "share")]
     return Table(f"districts-{step.order.id}", "", words("map.table_text"), head, rows, wide=False)
 
 

@@ -101,7 +101,7 @@ def delivered(data: PageData, step: Step, words: Words) -> Chart | None:
                       dash="dot", hovertemplate="%{y:,.1f} MW")
         )  # fmt: skip
     shapes, notes = plot.order_windows([step.order], words, labelled=False)
-    shapes.extend(_asked(data, step))
+    traces.extend(_asked(data, step))
     chart = plot.figure(
         traces, height=400, xaxis=plot.time_axis(start_ms, end_ms),
         yaxis=plot.axis("MW", zeroline=True, zerolinecolor="#9aa5b1"), shapes=shapes, notes=notes,
@@ -111,12 +111,12 @@ def delivered(data: PageData, step: Step, words: Words) -> Chart | None:
     )
 
 
-def _asked(data: PageData, step: Step) -> list[dict[str, object]]:
+def _asked(data: PageData, step: Step) -> list[Trace]:
     """Return the order and the limits it is judged by, over the window in which it is judged."""
     order = step.order
     if order.mw is None or order.form.value == "cap":
         return []
-    shapes = []
+    traces = []
     low_id, high_id = _verdict_prefix(step)
     for share, dash in (
         (100.0, "dash"),
@@ -125,12 +125,11 @@ def _asked(data: PageData, step: Step) -> list[dict[str, object]]:
     ):
         if share is not None:
             colour = COLOUR["ink"] if dash == "dash" else COLOUR["limit"]
-            shape = plot.level(order.mw * share / 100.0, colour, dash=dash)
-            shape.update(
-                xref="x", x0=plot.clock_text(order.full_by_ms), x1=plot.clock_text(order.end_ms)
+            mw = order.mw * share / 100.0
+            traces.append(
+                plot.stretch(order.full_by_ms, order.end_ms, mw, colour, dash=dash)
             )
-            shapes.append(shape)
-    return shapes
+    return traces
 
 
 def anyway(data: PageData, step: Step, words: Words) -> Chart | None:
@@ -246,7 +245,7 @@ def rebound(data: PageData, step: Step, words: Words) -> Chart | None:
     )  # fmt: skip
     end_ms = order.end_ms + change[after].shape[0] * MINUTE_MS
     chart = plot.figure(
-        traces, height=280, xaxis=plot.time_axis(order.end_ms, end_ms),
+        traces, height=250, xaxis=plot.time_axis(order.end_ms, end_ms),
         yaxis=plot.axis("MW", zeroline=True, zerolinecolor="#5b6875"), shapes=shapes, notes=notes,
     )  # fmt: skip
-    return Chart(f"rebound-{order.id}", words("rebound.title"), text, chart, False)
+    return Chart(f"rebound-{order.id}", words("rebound.title"), text, chart)

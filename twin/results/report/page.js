@@ -1,26 +1,36 @@
 "use strict";
 // Draws every figure of the page, and redraws it at the paper's width when the page is printed.
 (function () {
-  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const figures = JSON.parse(document.getElementById("figure-data").textContent);
   const config = { displayModeBar: false, responsive: true, showTips: false, doubleClick: "reset" };
   const plots = Array.from(document.querySelectorAll(".plot"));
   const PAPER_PX = 700; // A4 less its margins, see @page in page.css
+  const PAPER_SHARE = 0.8; // of the height on the screen
 
 
   plots.forEach(function (frame) {
-    const figure = figures[frame.dataset.figure];
+    const figure = structuredClone(figures[frame.dataset.figure]); // plotly writes into it
     Plotly.newPlot(frame, figure.data, figure.layout, config);
   });
 
+  function height(frame) {
+    return figures[frame.dataset.figure].layout.height;
+  }
+
+  function resize(frame, heightPx, widthPx) {
+    frame.style.height = heightPx + "px";
+    Plotly.relayout(frame, { height: heightPx, width: widthPx, autosize: widthPx === null });
+  }
+
   function toPaper() {
     plots.forEach(function (frame) {
-      Plotly.relayout(frame, { width: PAPER_PX, autosize: false });
+      resize(frame, Math.round(PAPER_SHARE * height(frame)), PAPER_PX);
     });
   }
 
   function toScreen() {
     plots.forEach(function (frame) {
-      Plotly.relayout(frame, { width: null, autosize: true });
+      resize(frame, height(frame), null);
     });
   }
 

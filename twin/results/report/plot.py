@@ -68,6 +68,14 @@ FONT = (
     '"Helvetica Neue", Arial, "Noto Sans", "PingFang SC", "Microsoft YaHei", '
     '"Noto Sans CJK SC", "Source Han Sans SC", sans-serif'
 )
+LEGEND: Mapping[str, object] = {
+    "orientation": "h",
+    "x": 0,
+    "xanchor": "left",
+    "y": 1.02,  # above: below, its height and that of the axis labels would run into each other
+    "yanchor": "bottom",
+    "traceorder": "normal",
+}
 _DAY_ZERO = np.datetime64("2001-01-01T00:00:00", "ms")  # only the time of day is ever shown
 
 
@@ -162,6 +170,7 @@ def axis(title: str, **more: object) -> dict[str, object]:
         "ticklen": 3,
         "tickcolor": COLOUR["faint"],
         "automargin": True,
+        "tickformat": ",~f",
         **more,
     }
 
@@ -201,6 +210,22 @@ def level(value: float, colour: str, *, yref: str = "y", dash: str = "dash") -> 
     }
 
 
+def stretch(
+    start_ms: int, end_ms: int, value: float, colour: str, *, dash: str = "dash", **more: object
+) -> Trace:
+    """Return a horizontal line over a stretch of time, which the value axis makes room for."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [clock_text(start_ms), clock_text(end_ms)],
+        "y": [value, value],
+        "line": {"color": colour, "width": 1.4, "dash": dash},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        **more,
+    }
+
+
 def span(start_ms: int, end_ms: int, colour: str, *, yref: str = "paper") -> dict[str, object]:
     """Return a shaded stretch of time, over the whole height of the figure."""
     return {
@@ -223,9 +248,9 @@ def note(x: object, y: object, text: str, **more: object) -> dict[str, object]:
     return {"x": x, "y": y, "text": text, "showarrow": False, "font": font, **more}
 
 
-def order_name(order: Order, words: Words) -> str:
-    """Return e.g. ``5 % order`` - by kind, as the dispatcher calls it."""
-    return words(f"orders.{order.kind.value}")
+def order_name(order: Order, words: Words, *, short: bool = False) -> str:
+    """Return what the dispatcher calls the order, by its kind."""
+    return words(f"orders.{'short_' if short else ''}{order.kind.value}")
 
 
 def order_windows(
@@ -240,9 +265,8 @@ def order_windows(
         shapes.append(span(order.start_ms, order.end_ms, COLOUR[order.kind.value]))
         if labelled:
             middle = clock_text((order.start_ms + order.end_ms) // 2)
-            notes.append(
-                note(middle, 1, order_name(order, words), yref="paper", yanchor="bottom")
-            )
+            name = order_name(order, words, short=True)
+            notes.append(note(middle, 1, name, yref="paper", yanchor="top"))
     return shapes, notes
 
 
@@ -259,14 +283,14 @@ def figure(
     """Return a figure: traces and layout in the page's one style."""
     layout: dict[str, object] = {
         "height": height,
-        "margin": {"l": 64, "r": 24, "t": 30, "b": 34},
+        "margin": {"l": 64, "r": 24, "t": 20, "b": 34},
         "font": {"family": FONT, "size": 12, "color": COLOUR["ink"]},
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
         "separators": ".\u2009",
         "hovermode": "x unified",
         "hoverlabel": {"font": {"size": 11}, "namelength": -1},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.14, "yanchor": "top"},
+        "legend": dict(LEGEND),
         "xaxis": dict(xaxis),
         "yaxis": dict(yaxis),
         "shapes": list(shapes),

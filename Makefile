@@ -1,0 +1,73 @@
+# Everything a developer or a pipeline needs. A fresh machine wants Python >= 3.11 and make, no more;
+# the browser tests also want a Chromium.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+.PHONY: demo test lint test-slow look verify-city bench coverage lock clean help
+
+help:
+	@echo "make demo         the 2027 summer peak, results in out/demo"
+	@echo "make test         format, lint, types, layers, tests"
+	@echo "make test-slow    the tests that make test leaves out"
+	@echo "make look         screenshots of the page in a real browser, in out/look"
+	@echo "make verify-city  peak, share of air conditioning and degree effect over ten seeds"
+	@echo "make bench        speed, each as a ratio within one run"
+	@echo "make coverage     branch coverage, kernels once more as plain Python"
+	@echo "make lock         resolve requirements.lock anew"
+	@echo "make clean        remove caches and results, keep the environment"
+
+demo: $(STAMP)
+	$(BIN)/twin run summer-peak-2027 --out out/demo
+
+test: lint
+	$(BIN)/pytest -m "not slow and not bench"
+	@echo "left out: slow tests (make test-slow) and benchmarks (make bench)"
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-slow: $(STAMP)
+	$(BIN)/pytest -m slow --timeout 1800
+
+look: $(STAMP)
+	SUITWIN_REQUIRE=all $(BIN)/pytest -m browser tests/look
+
+verify-city: $(STAMP)
+	$(BIN)/pytest -m "slow or not slow" --timeout 3600 -s tests/verify_city
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+# The second pass runs the kernels' tests without compiling, so that their lines are counted.
+coverage: $(STAMP)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -p -m pytest -m "not slow and not bench and not browser"
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -p -m pytest --timeout 1800 tests/kernels tests/assets
+	$(BIN)/coverage combine
+	$(BIN)/coverage report
+
+# Hashes of every file of a version, so that the lock serves other Pythons and machines too.
+# Known hashes are kept; new versions are downloaded to be hashed, which takes its time.
+lock: $(STAMP)
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev \
+		--no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--output-file requirements.lock pyproject.toml
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "suitwin needs Python 3.11 or later: make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:
+	rm -rf out build dist .coverage .coverage.* htmlcov .hypothesis .suitwin-cache
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find twin hil tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,168 @@
+"""The command line: ``twin run | compare | validate | schema``.
+
+Exit status: 0 the run finished, 1 a verdict is false (with ``--strict``), 2 bad input, 3 the
+run broke off.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from twin.clock import format_time_of_day
+from twin.errors import InputProblems, RunBroken
+from twin.results.compare import compare_runs
+from twin.run import RunResult, prepare, run_scenario
+from twin.scenario.files import find_scenario, load_scenario
+from twin.scenario.schema import Scenario
+
+app = typer.Typer(
+    help="A digital twin of the Guangzhou grid.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+OUT = Console()
+ERR = Console(stderr=True)
+
+ScenarioName = Annotated[str, typer.Argument(help="path, folder or name of a shipped scenario")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", help="key.subkey=VALUE, VALUE as in TOML")
+]
+
+
+def main() -> None:
+    """Run the command line; bad input ends in status 2, a broken run in 3."""
+    try:
+        app()
+    except InputProblems as error:
+        for problem in error.problems:
+            ERR.print(f"[red]error[/red] {escape(str(problem))}", soft_wrap=True, highlight=False)
+        count = len(error.problems)
+        ERR.print(f"{count} problem{'s' if count != 1 else ''}; nothing was run.")
+        sys.exit(2)
+    except RunBroken as error:
+        ERR.print(f"[red]broken off[/red] {escape(str(error))}", soft_wrap=True)
+        sys.exit(3)
+
+
+@app.command()
+def run(
+    scenario: ScenarioName,
+    out: Annotated[
+        Path | None, typer.Option(help="run directory; default: out/<scenario>")
+    ] = None,
+    assignments: Assignments = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="chance of the day")] = None,
+    logic: Annotated[str | None, typer.Option(help="package.module:Class")] = None,
+    lang: Annotated[str, typer.Option(help="language of the page: en or zh")] = "en",
+    strict: Annotated[bool, typer.Option("--strict", help="status 1 when a verdict fails")] = False,
+) -> None:
+    """Simulate, control, judge and report a scenario."""
+    if lang not in ("en", "zh"):
+        raise typer.BadParameter("en or zh", param_hint="--lang")
+    extra = list(assignments or [])
+    if seed is not None:
+        extra.append(f"seed={seed}")
+    if logic is not None:
+        extra.append(f"logic={json.dumps(logic)}")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[clock]} {task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=ERR, transient=True) as bar:
+        result = run_scenario(find_scenario(scenario), out, extra, lang, _reporter(bar))
+    _print_result(result)
+    if strict and any(v["passed"] is False for v in result.verdicts):
+        raise typer.Exit(1)
+
+
+def _reporter(bar: Progress) -> Callable[[str, float, int | None, float | None], None]:
+    """Return a callback (phase, fraction, simulated time, times real time) for the bar."""
+    task = bar.add_task("preparing", total=1.0, clock="", speed="")
+
+    def report(
+        phase: str, fraction: float, now_ms: int | None = None, speed: float | None = None
+    ) -> None:
+        bar.update(
+            task,
+            description=phase,
+            completed=fraction,
+            clock="" if now_ms is None else format_time_of_day(now_ms),
+            speed="" if speed is None else f"{speed:,.0f}x",
+        )
+
+    return report
+
+
+def _print_result(result: RunResult) -> None:
+    table = Table(title=f"{result.name}: verdicts", title_justify="left")
+    table.add_column("")
+    for name in ("verdict", "order"):
+        table.add_column(name)
+    for name in ("value", "limit"):
+        table.add_column(name, justify="right")
+    table.add_column("", overflow="fold")
+    marks = {True: "[green]pass[/green]", False: "[red]FAIL[/red]", None: "[dim]·[/dim]"}
+    for row in result.verdicts:
+        value = row["value"]
+        shown = "" if value is None else f"{value:,.4g} {row['unit']}"
+        limit = row["limit"]
+        bound = "" if limit is None else f"{row['comparison']} {limit:g}"
+        table.add_row(
+            marks[row["passed"]],
+            escape(str(row["id"])),
+            escape(str(row["order"] or "")),
+            escape(shown),
+            escape(bound),
+            escape(str(row["reason"] or "")),
+        )
+    OUT.print(table)
+    for line in result.warnings:
+        OUT.print(f"[yellow]note[/yellow] {escape(line)}", soft_wrap=True)
+    OUT.print(f"page: {result.directory / 'report.html'}", soft_wrap=True)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="run directories, the first is the base")],
+) -> None:
+    """Compare the verdicts and curves of runs on the same base."""
+    found = compare_runs(*runs)
+    OUT.print(found.table())
+    OUT.print(found.curves())
+
+
+@app.command()
+def validate(scenario: ScenarioName, assignments: Assignments = None) -> None:
+    """Check a scenario and everything that it names, without running it."""
+    path = find_scenario(scenario)
+    loaded = load_scenario(path, list(assignments or []))
+    built = prepare(loaded, path)
+    devices = sum(columns.n for columns in built.city.nameplates.values())
+    OUT.print(
+        f"{loaded.name}: {built.city.sites.n:,} sites, {devices:,} devices beside "
+        f"{built.terminals.n:,} terminals, {built.network.n_bus} buses; nothing wrong."
+    )
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a scenario file, for editors."""
+    sys.stdout.write(json.dumps(Scenario.model_json_schema(), indent=2, ensure_ascii=False))
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+"""Demand response (the 5 %): prepare, ramp, hold with feedback each minute, release slowly.
+
+Sluggish kinds carry a share of the order in proportion to what they can sustain until its
+end, so that comfort, stocks and batteries are all used alike; batteries give what is then
+missing, minute by minute, by the reduction that is metered against the logic's own baseline.
+Energy that is taken from a battery is missing in the owner's dearest hours, which come next:
+it is paid back evenly over them, and what cannot be paid back inside the rebound limit is
+left to the other kinds as far as they can carry it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.clock import HOUR_MS, MINUTE_MS, minute_of_day
+from twin.control.baseline import Counterfactual, Habits, keyed_fraction
+from twin.control.levers import Levers
+from twin.control.pacing import Desk
+from twin.control.recovery import Recovery
+from twin.control.supervision import Supervision
+from twin.record.exchange import Calendar, Inventory, SetPoint
+from twin.record.orders import Order, OrderForm, OrderKind
+from twin.record.table import Table
+from twin.units import KW_PER_MW
+
+type Floats = NDArray[np.float64]
+
+AIM = 1.02  # of the order: room for the error of the own baseline (assumed)
+CAP_AIM = 0.985  # of a cap
+LEAD_MS = 4 * MINUTE_MS  # whole this long before it must be
+INTEGRAL = 0.2  # of the error each minute goes into the correction
+MOST_CORRECTION = 0.15  # of the target
+REBOUND_AIM = 0.25  # of the order that may come back at once; the limit is 0.40
+PEAK_ROOM = 0.8  # of the room below the forecast maximum that a rebound may use
+PAYBACK_HOURS = 4
+HOLD_ON_MS = 2 * HOUR_MS  # a capability call is held on for two hours from its deadline
+
+
+@dataclass(slots=True)
+class Numbers:
+    """What a response remembers beside its tables."""
+
+    order_id: str = ""
+    stage: str = "idle"  # idle, prepare, hold, recover
+    asked_kw: float = 0.0
+    correction_kw: float = 0.0
+    boost: float = 0.0
+    safe_kwh: float = 0.0
+    target_kw: float = 0.0
+    delivered_kw: float = 0.0
+    capability_kw: float = 0.0
+    building_kw: float = 0.0
+
+
+class Response:
+    """One order of flexible means from notice to the end of its recovery.
+
+    Parameters
+    ----------
+    name : prefix of its tables
+    without : counterfactual of the order
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inventory: Inventory,
+        calendar: Calendar,
+        habits: Habits,
+        desk: Desk,
+    ) -> None:
+        self.name, self.calendar, self.habits, self.desk = name, calendar, habits, desk
+        self.without = Counterfactual(name, inventory, habits)
+        self.levers = Levers(name, inventory, habits, self.without, desk)
+        self.recovery = Recovery(inventory, self.levers, desk)
+        self.numbers = Numbers()
+        # Worked out anew at every run.
+        self.up: dict[str, Floats] = {}
+        self.cut_kw: dict[str, float] = {}
+        self.other: Counterfactual | None = None  # of an order that may still hold devices
+        self.with_batteries = True
+
+    def tables(self) -> dict[str, Table]:
+        """Return everything that evolves but `numbers`."""
+        clock = {f"{self.name}.recovery": self.recovery.clock}
+        return self.without.tables() | self.levers.tables() | clock
+
+    @property
+    def busy(self) -> bool:
+        """Whether an order is prepared, held or recovered from."""
+        return self.numbers.stage != "idle"
+
+    def run(
+        self, now_ms: int, order: Order | None, fleet: Supervision, load_mw: float | None,
+        part_kw: float | None = None,
+    ) -> list[SetPoint]:  # fmt: skip
+        """Return this minute's set-points under `order` (the one to serve now, if any).
+
+        Parameters
+        ----------
+        load_mw : city load as metered, for orders that cap it
+        part_kw : reduction to aim at in place of the order's own (a rigid order's flexible part)
+        """
+        numbers = self.numbers
+        out: list[SetPoint] = []
+        if order is not None and order.id != numbers.order_id:
+            # A recovery goes on until an hour before the next order.
+            near = order.start_ms - now_ms <= HOUR_MS
+            if numbers.stage == "idle" or (numbers.stage == "recover" and near):
+                out = self._begin(order, fleet)
+            elif numbers.stage in ("prepare", "hold"):
+                self._end(now_ms)
+        elif order is None and numbers.stage in ("prepare", "hold"):
+            self._end(now_ms)  # cancelled, or over
+        if self.numbers.stage == "idle":
+            return out
+        return out + self._serve(now_ms, order, fleet, load_mw, part_kw)
+
+    def _serve(
+        self, now_ms: int, order: Order | None, fleet: Supervision, load_mw: float | None,
+        part_kw: float | None,
+    ) -> list[SetPoint]:  # fmt: skip
+        numbers = self.numbers
+        self.without.update(now_ms, fleet)
+        self._believe(fleet)
+        if order is not None and order.id == numbers.order_id and numbers.stage != "recover":
+            if numbers.stage == "prepare" or order.mw is not None:
+                numbers.asked_kw = float("inf") if order.mw is None else order.mw * KW_PER_MW
+            end_ms = self.end_of(order)
+            if now_ms >= end_ms:
+                self._end(now_ms)
+            elif now_ms >= order.start_ms:
+                return self._hold(now_ms, order, end_ms, fleet, load_mw, part_kw)
+            else:
+                return self._prepare(now_ms, order, fleet, part_kw)
+        return self._recover(now_ms, fleet)
+
+    @staticmethod
+    def end_of(order: Order) -> int:
+        """Return when `order` is let go: a capability call is held on beyond its window."""
+        if order.kind is OrderKind.CAPABILITY:
+            return max(order.end_ms, order.full_by_ms + HOLD_ON_MS)
+        return order.end_ms
+
+    # -- stages ----------------------------------------------------------------------------
+
+    def _begin(self, order: Order, fleet: Supervision) -> list[SetPoint]:
+        """Turn to `order`; what an earlier one still holds goes back first."""
+        out: list[SetPoint] = []
+        for kind in self.levers.kinds:
+            out += self.desk.release(kind, np.flatnonzero(self.without.touched(kind)))
+        self.numbers = Numbers(order_id=order.id, stage="prepare")
+        self.without.thaw()
+        self.levers.begin(fleet)
+        return out
+
+    def _end(self, now_ms: int) -> None:
+        self.numbers.stage = "recover"
+        self.recovery.begin(now_ms)
+
+    def _believe(self, fleet: Supervision) -> None:
+        cut = {k: float(self.levers.reduction_kw(k, fleet).sum()) for k in self.levers.kinds}
+        self.cut_kw = cut
+        self.numbers.delivered_kw = sum(cut.values())
+
+    def _prepare(
+        self, now_ms: int, order: Order, fleet: Supervision, part_kw: float | None
+    ) -> list[SetPoint]:
+        """Hold batteries' charge back where the load leaves room; tell lines in mid-step."""
+        numbers, everyone = self.numbers, order.mw is None
+        self.levers.look_ahead(now_ms)
+        self.up = self.levers.capability(now_ms, order.end_ms, fleet, everyone)
+        if not self.with_batteries:
+            self.up.pop("storage", None)
+        total = sum(float(v.sum()) for v in self.up.values())
+        numbers.capability_kw = total
+        asked = min(numbers.asked_kw if part_kw is None else part_kw, total)
+        part = asked / max(total, 1e-6)
+        lines = part * float(self.up.get("industry", np.zeros(1)).sum())
+        out: list[SetPoint] = []
+        if order.start_ms - now_ms <= HOUR_MS:
+            out += self.levers.lines(now_ms, order.start_ms, lines, self.up, fleet)
+        owners = self.habits.owners
+        if owners is None or not self.with_batteries:
+            return out
+        # Owners who would deliver now: keep back what the forecast load leaves room for.
+        # Some are held whole, so that the others still show what owners do.
+        use = self.levers.usable("storage", now_ms, fleet, everyone)
+        base = owners.memory["power_kw"]
+        delivering = use & (base > 0.0)
+        would = float(base[delivering].sum())
+        kept = min(PEAK_ROOM * self.room_kw(now_ms) / max(would, 1e-6), 1.0)
+        hold = delivering & (keyed_fraction(np.arange(len(use)), 7) < kept)
+        if hold.any():
+            out += self.levers.command_batteries(now_ms, np.zeros(len(use)), hold)
+        out += self.desk.release(
+            "storage", np.flatnonzero(self.without.touched("storage") & ~hold)
+        )
+        return out
+
+    def room_kw(self, now_ms: int) -> float:
+        """Return how far the forecast load is below the day's maximum."""
+        typical = self.calendar.typical_load_mw
+        return float(typical.max() - typical[minute_of_day(now_ms)]) * KW_PER_MW
+
+    def _payback_kwh(self, end_ms: int) -> float:
+        """Return what batteries may owe at `end_ms`: the room of their delivering hours.
+
+        A part of the rebound belongs to buildings and chargers; batteries get half of it.
+        """
+        owners = self.habits.owners
+        if owners is None:
+            return 0.0
+        total = 0.0
+        for quarter in range(4 * PAYBACK_HOURS):
+            at = end_ms + quarter * HOUR_MS // 4
+            base = float(np.maximum(self.levers.quarters(at, at + 1), 0.0).sum())
+            room = min(PEAK_ROOM * self.room_kw(at), REBOUND_AIM * self.numbers.asked_kw)
+            total += min(base, 0.5 * room) / 4.0
+        return total
+
+    def _hold(
+        self, now_ms: int, order: Order, end_ms: int, fleet: Supervision,
+        load_mw: float | None, part_kw: float | None,
+    ) -> list[SetPoint]:  # fmt: skip
+        """Aim at the order for the coming minute."""
+        numbers, levers = self.numbers, self.levers
+        everyone = order.mw is None and part_kw is None
+        if not self.without.frozen:
+            self.without.freeze(now_ms, fleet, self.other)
+            self.without.update(now_ms, fleet)
+            levers.look_ahead(now_ms)
+            numbers.stage, numbers.safe_kwh = "hold", self._payback_kwh(end_ms)
+        levers.look_ahead(now_ms)
+        # "All you have" is what lasts to the window's end; after it, what is left goes on.
+        last_ms = order.end_ms if now_ms < order.end_ms else end_ms
+        self.up = up = levers.capability(now_ms, last_ms, fleet, everyone)
+        if not self.with_batteries:
+            up.pop("storage", None)
+        hours = max((last_ms - now_ms) / HOUR_MS, 0.25)
+        slow = sum(float(v.sum()) for k, v in up.items() if k != "storage")
+        fast = float(up["storage"].sum()) if "storage" in up else 0.0
+        slow_cut = sum(v for k, v in self.cut_kw.items() if k != "storage")
+        numbers.capability_kw = slow + fast
+        if everyone:
+            # Buildings give more as they warm: batteries fill the beginning, so that the sum
+            # is level.
+            rise = 0.0
+            if now_ms - order.start_ms >= 15 * MINUTE_MS:
+                since = (now_ms - order.start_ms) / HOUR_MS
+                rise = 0.5 * hours * self.cut_kw.get("aircon", 0.0) / since
+            target = fast + slow_cut + max(rise, 0.0)
+            part = 1.0
+        else:
+            asked = self._asked_kw(order, load_mw) if part_kw is None else part_kw
+            target = asked * self._ramp(now_ms, order)
+            debt = max(numbers.safe_kwh, 0.0) / hours
+            by_share = asked / max(slow + fast, 1e-6)
+            by_debt = (asked - min(fast, debt)) / max(slow, 1e-6)
+            part = float(np.clip(max(by_share, by_debt) + numbers.boost, 0.0, 1.0))
+            if now_ms >= order.full_by_ms - LEAD_MS:
+                error = numbers.target_kw - numbers.delivered_kw
+                most = MOST_CORRECTION * asked
+                numbers.correction_kw = float(
+                    np.clip(numbers.correction_kw + INTEGRAL * error, -most, most)
+                )
+        numbers.target_kw = target
+        out = levers.limits(now_ms, last_ms, up, part, fleet)
+        out += levers.buildings(now_ms, part, up, fleet)
+        lines_kw = part * float(up.get("industry", np.zeros(1)).sum())
+        out += levers.lines(now_ms, order.start_ms, lines_kw, up, fleet)
+        if "storage" in up and self.habits.owners is not None:
+            levers.learn_ceilings(fleet)
+            use = levers.usable("storage", now_ms, fleet, everyone)
+            base = float(self.habits.owners.memory["power_kw"][use].sum())
+            need = target - slow_cut + numbers.correction_kw
+            writes, missing = levers.batteries(now_ms, base + need, use, fleet)
+            out += writes
+            numbers.safe_kwh -= max(self.cut_kw.get("storage", 0.0), 0.0) / 60.0
+            step = 0.2 * missing / max(slow, 1e-6)
+            numbers.boost = float(np.clip(numbers.boost + step, 0.0, 1.0) * 0.98)
+        else:
+            step = 0.2 * (target - numbers.delivered_kw) / max(slow, 1e-6)
+            numbers.boost = float(np.clip(numbers.boost + step, -0.5, 1.0))
+        return out
+
+    def _asked_kw(self, order: Order, load_mw: float | None) -> float:
+        """Return the reduction to aim at [kW]."""
+        if order.mw is None:
+            return float("inf")
+        if order.form is OrderForm.CAP:
+            if load_mw is None:
+                return self.numbers.target_kw
+            over = load_mw - CAP_AIM * order.mw
+            return max(over * KW_PER_MW + self.numbers.delivered_kw, 0.0)
+        return AIM * order.mw * KW_PER_MW
+
+    @staticmethod
+    def _ramp(now_ms: int, order: Order) -> float:
+        """Return the part of the order to be reached by the end of the coming minute."""
+        whole = max(order.full_by_ms - LEAD_MS - order.start_ms, MINUTE_MS)
+        return float(np.clip((now_ms + MINUTE_MS - order.start_ms) / whole, 0.0, 1.0))
+
+    def _recover(self, now_ms: int, fleet: Supervision) -> list[SetPoint]:
+        if self.with_batteries:
+            self.levers.look_ahead(now_ms)
+        writes, over = self.recovery.run(now_ms, fleet, self.with_batteries)
+        if over:
+            self.without.thaw()
+            # The identity stays: an order that is over is not begun again.
+            self.numbers = Numbers(order_id=self.numbers.order_id)
+        return writes
+
+    def cede(self) -> None:
+        """Leave the sluggish kinds to another order that takes over now."""
+        self.recovery.cede()

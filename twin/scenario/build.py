@@ -1,0 +1,431 @@
+"""From a scenario to a city at rest: network, sites, fleet, calibrated demand, warm start."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.assets import KINDS
+from twin.assets.kind import Kind
+from twin.assets.site import Sites
+from twin.assets.terminal import CIRCUITS
+from twin.city.attach import attach_sites, background_weights
+from twin.city.build import build_city
+from twin.city.demand import weather_factor
+from twin.city.spec import City, CitySpec
+from twin.city.tariffs import build_tariff
+from twin.city.weather import Weather, build_weather
+from twin.clock import DAY_MS, MINUTE_MS, parse_time_of_day
+from twin.engine.inventory import build_inventory
+from twin.engine.recorder import SCALARS, Recorder, history_tables
+from twin.engine.simulation import Simulation
+from twin.engine.telemetry import Channel, Distortion, answering
+from twin.engine.timeline import BranchOutage, ContactLoss, Entry, Phase
+from twin.engine.world import Demand, World
+from twin.errors import InputProblems, Problem, RunBroken
+from twin.grid import GridOperation, Network, build_network, from_pandapower
+from twin.record.columns import Columns
+from twin.record.exchange import Calendar, Inventory, Logic
+from twin.record.history import History
+from twin.record.monitor import MonitorTally
+from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind
+from twin.scenario.background import calibrate
+from twin.scenario.cache import cache_folder, key, read_arrays, write_arrays
+from twin.scenario.files import resolve
+from twin.scenario.schema import Scenario
+
+LOSS_GUESS = 0.013  # of the maximum load; the calibration replaces it by the load flow's
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A scenario ready to run.
+
+    Attributes
+    ----------
+    scenario, city, network : what it was made from and what it became
+    sites : registered sites with their busbars
+    terminals : nameplate of the load-management terminals
+    orders : the dispatcher's orders by time of notice
+    world : constants of the run, with the calibrated demand
+    warm : state of every table at the start of the run, None before `warmed`
+    """
+
+    scenario: Scenario
+    city: City
+    network: Network
+    sites: Columns
+    terminals: Columns
+    orders: tuple[Order, ...]
+    world: World
+    warm: Mapping[str, NDArray[np.generic]] | None = None
+
+    def simulation(self, world: World, first_ms: int, *, with_grid: bool = True) -> Simulation:
+        """Return a simulation at `first_ms` with fresh devices, no logic and no record."""
+        kinds: dict[str, Kind] = {
+            name: KINDS[name](plate, world.seed)
+            for name, plate in world.nameplates.items()
+            if plate.n > 0
+        }
+        sites = Sites(self.sites, world.demand.site_weight, kinds, world.seed)
+        grid = GridOperation(self.network) if with_grid else None
+        run = Simulation(world, kinds, sites, grid, _channels(world, kinds), None, None)
+        run.begin(first_ms)
+        return run
+
+    def start(self, logic: Logic) -> Simulation:
+        """Return the undisturbed run at its start: warm, with a started logic and a record."""
+        run = self.simulation(self.world, self.world.start_ms)
+        if self.warm is not None:
+            for name, table in run.tables().items():
+                prefix = f"{name}|"
+                held = {k[len(prefix) :]: v for k, v in self.warm.items() if k.startswith(prefix)}
+                if name.startswith(("kind.", "sites", "grid")):
+                    table.restore(held)
+        logic.start(self.world.inventory, self.calendar())
+        run.logic = logic
+        history = History(
+            self.world.start_ms,
+            (self.world.end_ms - self.world.start_ms) // MINUTE_MS,
+            SCALARS,
+            history_tables(self.world, run.kinds),
+        )
+        history.monitor = MonitorTally(self.world.inventory)
+        run.recorder = Recorder(history, self.world.inventory, self.network)
+        return run
+
+    def calendar(self) -> Calendar:
+        """Return what the logic may know of the day beforehand."""
+        forecast = np.array(
+            [self.world.weather.at(t).temperature_c for t in range(0, DAY_MS, MINUTE_MS)]
+        )
+        return Calendar(
+            self.world.start_ms,
+            self.world.end_ms,
+            self.world.control_period_ms,
+            self.world.tariff_day,
+            self.world.price_day,
+            forecast,
+            self.city.max_load_mw * self.city.load_shape,
+        )
+
+
+def build(scenario: Scenario, path: Path) -> Built:
+    """Build the city of a scenario; everything that is not chance of the day.
+
+    Raises InputProblems with everything wrong in the files that the scenario names.
+    """
+    day = date(scenario.year, 7, 15) if scenario.date is None else scenario.date
+    city = build_city(_city_spec(scenario, path, day))
+    network = _network(scenario, path, city)
+    sites = _attached(city, network, scenario.city.seed)
+    terminals = _terminals(sites)
+    nameplates = {**city.nameplates, "terminal": terminals}
+    orders = _orders(scenario, city.max_load_mw)
+    problems = _problems(scenario, path, network)
+    if problems:
+        raise InputProblems(problems)
+    inventory = build_inventory(
+        city.max_load_mw, city.districts.names, city.sectors, sites, nameplates
+    )
+    weather = _weather(scenario, path, day, city)
+    world = World(
+        name=scenario.name,
+        day=day,
+        workday=day.weekday() < 5,
+        seed=scenario.seed,
+        start_ms=parse_time_of_day(scenario.start),
+        end_ms=parse_time_of_day(scenario.end),
+        control_period_ms=scenario.engine.control_period_s * 1000,
+        grid_period_ms=scenario.engine.grid_period_s * 1000,
+        tick_ms=scenario.engine.tick_s * 1000,
+        inventory=inventory,
+        nameplates=nameplates,
+        weather=weather,
+        demand=_blank_demand(city, network, sites, weather),
+        tariff_day=city.tariff.period,
+        price_day=city.tariff.price_cny_kwh,
+        plant_mw=city.supply.plant_schedule_mw,
+        pumped_mw=city.supply.pumped_schedule_mw,
+        timeline=_timeline(scenario),
+    )
+    return Built(scenario, city, network, sites, terminals, orders, world)
+
+
+def calibrated(built: Built) -> Built:
+    """Return `built` with its background demand, from the cache or by running the engine."""
+    name = "demand-" + key(_city_inputs(built))
+    held = read_arrays(name)
+    demand = built.world.demand
+    if held is None:
+        world, target = _design_world(built), built.city.target_demand_mw
+
+        def start(trial: Demand, warm: bool) -> Simulation:
+            return built.simulation(
+                replace(world, demand=trial), -DAY_MS if warm else 0, with_grid=warm
+            )
+
+        found = calibrate(
+            start,
+            replace(demand, heat=np.ones_like(demand.heat)),
+            built.city.max_load_mw * built.city.load_shape,
+            target / target.sum(axis=(0, 1)),
+            built.city.aircon_share,
+            LOSS_GUESS,
+        )
+        held = {"free_kw": found.free_kw, "aircon_kw": found.aircon_kw}
+        write_arrays(name, held)
+    demand = replace(
+        demand,
+        free_kw=np.asarray(held["free_kw"], np.float64),
+        aircon_kw=np.asarray(held["aircon_kw"], np.float64),
+    )
+    return replace(built, world=replace(built.world, demand=demand))
+
+
+def warmed(built: Built) -> Built:
+    """Return `built` with the state at its start, from the cache or by running the day before.
+
+    Raises RunBroken when the network cannot be solved at all.
+    """
+    inputs = {**_city_inputs(built), **_day_inputs(built)}
+    name = "warm-" + key(inputs)
+    held = read_arrays(name)
+    if held is None:
+        world = replace(built.world, timeline=())
+        run = built.simulation(world, world.start_ms - DAY_MS)
+        run.run(world.start_ms)
+        if run.snapshot is None or not run.snapshot.converged:
+            raise RunBroken("the network has no load flow solution at the start of the run")
+        held = {
+            f"{table}|{array}": values
+            for table, content in run.tables().items()
+            for array, values in content.arrays().items()
+        }
+        write_arrays(name, held)
+    return replace(built, warm=held)
+
+
+def _city_spec(scenario: Scenario, path: Path, day: date) -> CitySpec:
+    city, weather = scenario.city, scenario.weather
+    return CitySpec(
+        year=scenario.year,
+        seed=city.seed,
+        day_date=day,
+        day=weather.day,
+        weather_offset_c=weather.offset_c,
+        epw=None if weather.epw is None else resolve(path, weather.epw),
+        districts=city.districts if len(city.districts) > 0 else None,
+        detail=city.detail,
+        max_load_mw=city.max_load_mw,
+        connected_mw=city.connected_mw,
+        counts=city.counts,
+        sites_csv=None if city.sites is None else resolve(path, city.sites),
+        fleet_csv=None if city.fleet is None else resolve(path, city.fleet),
+        load_csv=None if city.load is None else resolve(path, city.load),
+    )
+
+
+def _weather(scenario: Scenario, path: Path, day: date, city: City) -> Weather:
+    """Return the day's weather; its chance is the run's, not the city's."""
+    weather = scenario.weather
+    return build_weather(
+        day,
+        weather.day,
+        scenario.seed if weather.seed is None else weather.seed,
+        city.districts.n,
+        epw=None if weather.epw is None else resolve(path, weather.epw),
+        offset_c=weather.offset_c,
+    )
+
+
+def _attached(city: City, network: Network, seed: int) -> Columns:
+    busbars, sites = network.busbars, city.sites
+    busbar = attach_sites(
+        sites.i8("district"), sites.f8("demand_kw"), busbars.district, busbars.weight, seed
+    )
+    return Columns({**sites, "busbar": busbar})
+
+
+def _network(scenario: Scenario, path: Path, city: City) -> Network:
+    if scenario.city.network is not None:
+        return from_pandapower(resolve(path, scenario.city.network))
+    name = cache_folder() / f"network-{key(city.network.as_dict())}.npz"
+    if name.is_file():
+        try:
+            return Network.load(name)
+        except InputProblems:
+            name.unlink()
+    network = build_network(city.network)
+    name.parent.mkdir(parents=True, exist_ok=True)
+    draft = name.with_suffix(".part")
+    network.save(draft)
+    draft.replace(name)
+    return network
+
+
+def _terminals(sites: Columns) -> Columns:
+    rows = np.flatnonzero(sites.flag("terminal"))
+    shares = {f"circuit_share_{i}": sites.f8(f"circuit_share_{i}")[rows] for i in range(1, 5)}
+    return Columns(
+        {
+            "site": rows,
+            "circuit": np.full(len(rows), -1, np.int64),
+            "district": sites.i8("district")[rows],
+            "rated_kw": sites.f8("demand_kw")[rows],
+            "enrolled": np.zeros(len(rows), np.bool_),
+            "security_share": sites.f8("security_share")[rows],
+            **shares,
+        }
+    )
+
+
+def _orders(scenario: Scenario, max_load_mw: float) -> tuple[Order, ...]:
+    orders = []
+    for row in scenario.orders:
+        mw = row.mw if row.percent is None else row.percent / 100.0 * max_load_mw
+        times = (parse_time_of_day(t) for t in (row.notice, row.start, row.full_by, row.end))
+        orders.append(
+            Order(
+                row.id, 0, OrderKind(row.kind), OrderForm(row.form), mw, row.level, *times,
+                row.warning_min,
+            )
+        )  # fmt: skip
+    return tuple(sorted(orders, key=lambda o: (o.notice_ms, o.id)))
+
+
+def notice_entry(order: Order) -> Entry:
+    """Return the timeline entry by which an order becomes known."""
+    notice = Notice(order.notice_ms, NoticeKind.ORDER, order)
+    return Entry(order.notice_ms, Phase.DISTURB, 0, 0, 0, notice)
+
+
+def _timeline(scenario: Scenario) -> tuple[Entry, ...]:
+    entries: list[Entry] = []
+    for number, row in enumerate(scenario.disturbances, start=1):
+        for when, restored in ((row.at, False), (row.until, True)):
+            if when is None:
+                continue
+            what: ContactLoss | BranchOutage
+            if row.what == "contact_loss":
+                what = ContactLoss(f"{number}", str(row.kind), row.share, restored)
+            else:
+                what = BranchOutage(str(row.branch), restored)
+            entries.append(Entry(parse_time_of_day(when), Phase.DISTURB, 1, 0, number, what))
+    return tuple(sorted(entries))
+
+
+def _problems(scenario: Scenario, path: Path, network: Network) -> Sequence[Problem]:
+    known = set(network.branches.name.tolist())
+    return [
+        Problem(
+            str(path),
+            f"disturbances.{i}.branch",
+            repr(row.branch),
+            f"one of the network's {len(known)} branches, e.g. {sorted(known)[0]}",
+        )
+        for i, row in enumerate(scenario.disturbances)
+        if row.branch is not None and row.branch not in known
+    ]
+
+
+def _blank_demand(city: City, network: Network, sites: Columns, weather: Weather) -> Demand:
+    cells = (len(city.sectors), city.districts.n)
+    taken = np.zeros(cells)
+    np.add.at(taken, (sites.i8("sector"), sites.i8("district")), city.site_weight)
+    peak = int(np.argmax(city.load_shape))
+    busbars = network.busbars
+    return Demand(
+        free_kw=np.zeros((*cells, 1440)),
+        aircon_kw=np.zeros((*cells, 1440)),
+        site_weight=city.site_weight,
+        rest_share=1.0 - taken,
+        busbar_district=busbars.district,
+        busbar_weight=background_weights(
+            sites.i8("busbar"),
+            sites.f8("demand_kw"),
+            busbars.district,
+            busbars.weight,
+            1_000.0 * city.target_demand_mw[:, :, peak].sum(axis=0),
+        ),
+        heat=weather_factor(weather.temperature_c, city.design_weather.temperature_c),
+    )
+
+
+def _design_world(built: Built) -> World:
+    """Return the world of the expected design day of this city."""
+    weather = built.city.design_weather
+    tariff = build_tariff(weather.day, weather.max_c)
+    return replace(
+        built.world,
+        seed=built.scenario.city.seed,
+        weather=weather,
+        workday=True,
+        timeline=(),
+        start_ms=0,
+        end_ms=DAY_MS,
+        tariff_day=tariff.period,
+        price_day=tariff.price_cny_kwh,
+    )
+
+
+def _channels(world: World, kinds: Mapping[str, Kind]) -> dict[str, Channel]:
+    distortion = Distortion.from_data()
+    clean = replace(distortion, dead_share=0.0, reversed_share=0.0)
+    inventory, sector = world.inventory, world.inventory.sites.i8("sector")
+    channels = {}
+    for name, registered in inventory.kinds.items():
+        if name not in kinds and name not in ("meter", "city"):
+            continue
+        scale, own = _scale(inventory, name), distortion if name != "city" else clean
+        of_device = sector[registered.columns.i8("site")] if name in kinds else np.zeros(0, int)
+        answers = answering(name, len(scale), of_device, distortion, world.seed)
+        channels[name] = Channel(name, registered.points, scale, answers, own, world.seed)
+    return channels
+
+
+def _scale(inventory: Inventory, name: str) -> NDArray[np.float64]:
+    if name == "city":
+        return np.array([inventory.max_load_mw])
+    if name == "meter":
+        return inventory.sites.f8("demand_kw")
+    return inventory.kinds[name].columns.f8("rated_kw")
+
+
+def _city_inputs(built: Built) -> dict[str, object]:
+    """Return what the calibration depends on."""
+    scenario = built.scenario
+    return {
+        "year": scenario.year,
+        "date": str(built.world.day),
+        "city": scenario.city.model_dump(mode="json"),
+        "network": built.network.network_hash,
+        "sites": _columns_hash(built.sites),
+        "fleet": {name: _columns_hash(c) for name, c in built.world.nameplates.items()},
+        "circuits": CIRCUITS,
+    }
+
+
+def _day_inputs(built: Built) -> dict[str, object]:
+    scenario, world = built.scenario, built.world
+    return {
+        "weather": scenario.weather.model_dump(mode="json"),
+        "air": float(world.weather.temperature_c.sum()) + float(world.weather.ghi_w_m2.sum()),
+        "seed": scenario.seed,
+        "start": scenario.start,
+        "engine": scenario.engine.model_dump(mode="json"),
+    }
+
+
+def _columns_hash(columns: Columns) -> str:
+    h = hashlib.blake2b(digest_size=12)
+    for name in sorted(columns):
+        h.update(name.encode())
+        h.update(np.ascontiguousarray(columns[name]).tobytes())
+    return h.hexdigest()

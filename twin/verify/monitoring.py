@@ -1,0 +1,125 @@
+"""Verdicts on supervision: what was reported against what was true, over the whole run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from twin.clock import MINUTE_MS
+from twin.record.exchange import Alarm
+from twin.record.history import History
+from twin.record.monitor import AGE_BIN, POWER_BIN, SOC_BIN, percentile
+from twin.verify.verdict import Scope, Sheet
+
+__all__ = ["IDS", "judge_monitoring", "match_alarms"]
+
+IDS = (
+    "monitor.power_error",
+    "monitor.soc_error",
+    "monitor.energy_error",
+    "monitor.freshness",
+    "monitor.coverage",
+    "monitor.alarms",
+    "monitor.false_alarms",
+)
+
+# An alarm is found in time, and its start right, within this (assumed: two poll periods of the
+# slowest devices).
+TOLERANCE_MS = 10 * MINUTE_MS
+
+# (start, end) [ms] by device and condition.
+Intervals: TypeAlias = dict[tuple[str, int, str], list[tuple[int, int]]]
+
+
+def judge_monitoring(final: History) -> Sheet:
+    """Return every ``monitor.*`` verdict on the run with all orders."""
+    sheet = Sheet(None)
+    run = Scope(None, float(final.filled))
+    tally = final.monitor
+    if tally is None or int(tally.registered.sum()) == 0:
+        for id_ in IDS[:5]:
+            sheet.add(id_, None, "no tally of reports was kept", scope=run)
+    else:
+        error = percentile(tally.power.sum(axis=0), POWER_BIN, 0.95)
+        beyond = "the 95th percentile is missing or beyond the scale"
+        value = None if error is None else 100.0 * error
+        sheet.add("monitor.power_error", value, _why(error, beyond), scope=run)
+        soc = percentile(tally.soc, SOC_BIN, 0.95)
+        if int(tally.soc.sum()) == 0:
+            for id_ in IDS[1:3]:
+                sheet.add(id_, 0.0, "no storage is registered", scope=run)
+        else:
+            sheet.add("monitor.soc_error", soc, _why(soc, beyond), scope=run)
+            true_kwh = tally.energy_true_kwh
+            share = 100.0 * tally.energy_error_kwh / true_kwh if true_kwh > 0.0 else None
+            reason = None if share is not None else "no storage moved any energy"
+            sheet.add("monitor.energy_error", share, reason, scope=run)
+        age = percentile(tally.age.sum(axis=0), AGE_BIN, 0.99)
+        beyond = "nothing was reported, or the 99th percentile is beyond the scale"
+        sheet.add("monitor.freshness", age, _why(age, beyond), scope=run)
+        covered = 100.0 * float(tally.covered.sum()) / float(tally.registered.sum())
+        sheet.add("monitor.coverage", covered, scope=run)
+    _alarms(sheet, final)
+    return sheet
+
+
+def _why(value: float | None, reason: str) -> str | None:
+    return None if value is not None and value != float("inf") else reason
+
+
+# -- alarms ----------------------------------------------------------------------------------
+
+
+def _merged(
+    rows: Iterable[Alarm], end_ms: int
+) -> dict[tuple[str, int, str], list[tuple[int, int]]]:
+    """Return the intervals of each alarm; one still standing ends with the run."""
+    ends: dict[tuple[str, int, str, int], int | None] = {}
+    for row in rows:
+        key = (row.kind, row.row, row.condition, row.start_ms)
+        if row.end_ms is not None or key not in ends:
+            ends[key] = row.end_ms
+    found: Intervals = defaultdict(list)
+    for (kind, device, condition, start_ms), stop_ms in ends.items():
+        found[(kind, device, condition)].append((start_ms, end_ms if stop_ms is None else stop_ms))
+    return found
+
+
+def match_alarms(
+    believed: Iterable[Alarm], true: Iterable[Alarm], end_ms: int
+) -> tuple[int, int, int, int]:
+    """Return (true alarms, of them found, believed alarms, of them false).
+
+    A true alarm is found when one of the same device and condition stands at any moment from
+    its start to `TOLERANCE_MS` later; a believed one is false when no true one of the same
+    device and condition stands within `TOLERANCE_MS` of its start.
+    """
+    seen, real = _merged(believed, end_ms), _merged(true, end_ms)
+    found = sum(
+        any(s <= start + TOLERANCE_MS and e >= start for s, e in seen.get(key, ()))
+        for key, spans in real.items()
+        for start, _ in spans
+    )
+    false = sum(
+        not any(s - TOLERANCE_MS <= start <= e + TOLERANCE_MS for s, e in real.get(key, ()))
+        for key, spans in seen.items()
+        for start, _ in spans
+    )
+    return sum(map(len, real.values())), found, sum(map(len, seen.values())), false
+
+
+def _alarms(sheet: Sheet, final: History) -> None:
+    end_ms = final.start_ms + final.filled * MINUTE_MS
+    true, found, raised, false = match_alarms(final.alarms, final.true_alarms, end_ms)
+    run = Scope(None, float(final.filled))
+    if true == 0:
+        sheet.add("monitor.alarms", 100.0, "no true alarm stood in this run", scope=run)
+    else:
+        reason = f"{found} of {true}"
+        sheet.add("monitor.alarms", 100.0 * found / true, reason, scope=run)
+    if raised == 0:
+        sheet.add("monitor.false_alarms", 0.0, "no alarm was raised", scope=run)
+    else:
+        reason = f"{false} of {raised}"
+        sheet.add("monitor.false_alarms", 100.0 * false / raised, reason, scope=run)
