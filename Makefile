@@ -12,10 +12,10 @@ help:
 	@echo "make demo         the 2027 summer peak, results in out/demo"
 	@echo "make test         format, lint, types, layers, tests"
 	@echo "make test-slow    the tests that make test leaves out"
-	@echo "make look         screenshots of the page in a real browser, in out/look"
+	@echo "make look         pictures of the page from a real browser, in out/look (PAGES=...)"
 	@echo "make verify-city  peak, share of air conditioning and degree effect over ten seeds"
 	@echo "make bench        speed, each as a ratio within one run"
-	@echo "make coverage     branch coverage, kernels once more as plain Python"
+	@echo "make coverage     branch coverage, the devices once more as plain Python"
 	@echo "make lock         resolve requirements.lock anew"
 	@echo "make clean        remove caches and results, keep the environment"
 
@@ -36,19 +36,21 @@ test-slow: $(STAMP)
 	$(BIN)/pytest -m slow --timeout 1800
 
 look: $(STAMP)
-	SUITWIN_REQUIRE=all $(BIN)/pytest -m browser tests/look
+	$(BIN)/python tests/look/look.py $(PAGES)
 
 verify-city: $(STAMP)
 	$(BIN)/pytest -m "slow or not slow" --timeout 3600 -s tests/verify_city
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks
+	@for script in benchmarks/[a-z]*.py; do \
+		echo "== $$script"; $(BIN)/python $$script || exit 1; \
+	done
 
-# The second pass runs the kernels' tests without compiling, so that their lines are counted.
+# The second pass runs the devices without compiling, so that their lines are counted.
 coverage: $(STAMP)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -p -m pytest -m "not slow and not bench and not browser"
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -p -m pytest --timeout 1800 tests/kernels tests/assets
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -p -m pytest --timeout 1800 tests/assets
 	$(BIN)/coverage combine
 	$(BIN)/coverage report
 

@@ -1,12 +1,13 @@
 """What every test shares: hypothesis profiles, and honesty about what was not run.
 
-``SUITWIN_REQUIRE=all`` (set by `.ci/run` and `make look`) turns a missing tool into an error and a
+``SUITWIN_REQUIRE=all`` (set by `.ci/run`) turns a missing tool into an error and a
 skipped test into a failed run.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -19,6 +20,13 @@ REQUIRE_ALL = os.environ.get("SUITWIN_REQUIRE") == "all"
 settings.register_profile("developer", deadline=None)
 settings.register_profile("pipeline", deadline=None, derandomize=True)
 settings.load_profile("pipeline" if REQUIRE_ALL or "CI" in os.environ else "developer")
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Look for doctests in the package only: beside the tests stand scripts and small worlds."""
+    if collection_path.suffix == ".py" and not collection_path.name.startswith("test_"):
+        return True
+    return None
 
 
 @pytest.hookimpl(trylast=True)  # after -m and -k have had their say

@@ -62,10 +62,10 @@ def test_a_step_is_never_broken_off(seed: int, orders: list[tuple[int, bool]]) -
             kind.minute(env)
             for second in range(0, 60, 5):
                 was, elapsed = kind.state["state"].copy(), kind.state["elapsed_s"].copy()
-                done = kind.state["produced_h"].copy()
+                done = kind.state["produced_s"].copy()
                 kind.step(now_ms + 1000 * second, 5, env)
                 left = np.isin(was, inside) & ~np.isin(kind.state["state"], inside)
-                assert (kind.state["produced_h"][left] > done[left]).all()
+                assert (kind.state["produced_s"][left] > done[left]).all()
                 assert (elapsed[left] + 5 >= kind.plate[batch.P_STEP, left]).all()
             now_ms += MINUTE_MS
     assert (kind.state["broken_steps"] == 0.0).all()
@@ -76,17 +76,17 @@ def test_a_step_is_never_broken_off(seed: int, orders: list[tuple[int, bool]]) -
 def test_energy_and_stock_close_over_a_day(seed: int, when: int) -> None:
     kind = warmed(0, seed)
     s = kind.state
-    start_h = s["stock_h"].copy()
+    start_s = s["stock_s"].copy()
     for hour in range(24):
         if when <= hour < when + 3:
             write(kind, "pause", 1.0, hour * HOUR_MS)
         s["supplied"] = 0.0 if hour == 21 else 1.0
         live(kind, hour * HOUR_MS, 60)
-    parts = s["process_kwh"] + s["base_kwh"] + s["restart_kwh"]
-    assert s["drawn_kwh"] == pytest.approx(parts, rel=1e-9)
-    assert s["drawn_kwh"] == pytest.approx(-s["energy_kws"] / 3600.0, rel=1e-9)
-    assert s["stock_h"] - start_h == pytest.approx(s["produced_h"] - s["consumed_h"], abs=1e-9)
-    assert (s["drawn_kwh"] > 0.0).all()
+    parts = s["process_kws"] + s["base_kws"] + s["restart_kws"]
+    assert s["drawn_kws"] == pytest.approx(parts, rel=1e-9)
+    assert s["drawn_kws"] == pytest.approx(-s["energy_kws"], rel=1e-9)
+    assert (s["stock_s"] - start_s == s["produced_s"] - s["consumed_s"]).all()
+    assert (s["drawn_kws"] > 0.0).all()
 
 
 @settings(max_examples=8, deadline=None)
@@ -109,7 +109,7 @@ def test_pause_saves_power_until_the_owner_comes_back() -> None:
         saved = usual - live(paused, hour * HOUR_MS, 60).sum(axis=1)
         if hour == 14:
             assert saved.mean() > 0.4 * usual.mean()
-    assert paused.state["starved_h"].sum() <= free.state["starved_h"].sum() + 1e-9
+    assert paused.state["starved_s"].sum() <= free.state["starved_s"].sum() + 1e-9
     assert (paused.state["remote"] == 0.0).any()
 
 
@@ -118,7 +118,7 @@ def test_minimum_run_is_kept() -> None:
     kind = warmed(9, columns=columns)
     kind.begin_min[:], kind.end_min[:] = 0.0, 1440.0
     s = kind.state
-    s["state"], s["run_s"], s["elapsed_s"], s["stock_h"] = batch.RUNNING, 0.0, 0.0, 4.0
+    s["state"], s["run_s"], s["elapsed_s"], s["stock_s"] = batch.RUNNING, 0.0, 0.0, 14400.0
     s["owner_idle"] = 0.0
     write(kind, "pause", 1.0, 9 * HOUR_MS)
     live(kind, 9 * HOUR_MS, 59)
@@ -132,7 +132,7 @@ def test_minimum_run_is_kept() -> None:
 
 def test_a_pause_without_stock_is_refused() -> None:
     kind = warmed()
-    kind.state["stock_h"] = 0.1
+    kind.state["stock_s"] = 360.0
     assert (write(kind, "pause", 1.0, 0) == Outcome.REFUSED).all()
     assert (write(kind, "pause", 0.0, 0) == Outcome.ACCEPTED).all()
     assert not points(kind)["pausable"].any()
@@ -161,7 +161,7 @@ def test_owners_idle_more_when_power_is_dear() -> None:
     always = night.begin_min == 0.0
     assert always.any()
     assert demand[15:17].mean() < demand[12:14].mean()
-    assert (kind.state["starved_h"] <= 0.02 * kind.state["consumed_h"]).mean() > 0.95
+    assert (kind.state["starved_s"] <= 0.02 * kind.state["consumed_s"]).mean() > 0.95
 
 
 def test_step_remaining_counts_down() -> None:

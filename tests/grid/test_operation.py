@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.grid.cases import SHED, Point, city_spec, peak, valley
+from twin.errors import InputProblems
 from twin.grid import GridOperation, GridSnapshot, Limits, Network, build_network, violations
 
 MINUTE_MS = 60_000
@@ -137,6 +138,51 @@ def test_trebled_load_is_a_typed_divergence(which: str, request: pytest.FixtureR
     after = operation.step(2 * MINUTE_MS, 60.0, *point.arguments)
     assert after.converged
     np.testing.assert_allclose(after.vm_pu, before.vm_pu, atol=1e-6)
+
+
+def test_a_lost_circuit_is_the_network_without_it(city: Network) -> None:
+    operation, point = GridOperation(city), peak(city)
+    whole = operation.settle(0, *point.arguments)
+    row = int(whole.loading_pct[: int((city.branches.kv == 500).sum())].argmax())
+    name = str(city.branches.name[row])
+    operation.switch_branch(name, in_service=False)
+    shot = operation.step(MINUTE_MS, 60.0, *point.arguments)
+    assert shot.converged
+    assert shot.loading_pct[row] == 0.0
+    assert (shot.vm_pu > 0.9).all()
+    twin = operation.fork()
+    a = operation.step(2 * MINUTE_MS, 60.0, *point.arguments)
+    b = twin.step(2 * MINUTE_MS, 60.0, *point.arguments)
+    np.testing.assert_array_equal(a.loading_pct, b.loading_pct)
+    operation.switch_branch(name, in_service=True)
+    again = operation.step(3 * MINUTE_MS, 60.0, *point.arguments)
+    assert again.loading_pct[row] == pytest.approx(whole.loading_pct[row], abs=1.0)
+    with pytest.raises(InputProblems, match="name of one branch"):
+        operation.switch_branch("nowhere", in_service=False)
+
+
+def test_what_a_lost_branch_cuts_off_is_dead(city: Network) -> None:
+    """A station's 110/10 kV transformers trip: its busbar is dead, the rest goes on."""
+    operation, point = GridOperation(city), peak(city)
+    whole = operation.settle(0, *point.arguments)
+    row = int(np.flatnonzero((city.branches.kv == 110) & (city.branches.kind != "line"))[0])
+    bus = int(city.branches.to_bus[row])
+    lost_mw = float(point.demand_mw[city.busbars.bus == bus].sum())
+    name, before = str(city.branches.name[row]), operation.tap_position.copy()
+    operation.switch_branch(name, in_service=False)
+    for minute in range(1, 8):
+        shot = operation.step(minute * MINUTE_MS, 60.0, *point.arguments)
+        assert shot.converged
+        assert shot.vm_pu[bus] == 0.0
+        assert np.count_nonzero(shot.vm_pu < 0.9) == 1
+    assert whole.load_mw - shot.load_mw == pytest.approx(lost_mw, rel=0.05)
+    assert (
+        operation.tap_position[city.branches.tap_group[row]] == before[city.branches.tap_group[row]]
+    )
+    assert violations(shot, Limits(city)).buses == 1
+    operation.switch_branch(name, in_service=True)
+    shot = operation.step(8 * MINUTE_MS, 60.0, *point.arguments)
+    assert shot.vm_pu[bus] > 0.95
 
 
 def test_demand_that_is_no_number_is_refused(tiny: Network) -> None:

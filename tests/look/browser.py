@@ -75,7 +75,10 @@ class Browser:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         os.close(self._out)
         self._process.terminate()
@@ -128,7 +131,9 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=False)  # fmt: skip
         self.call("Page.navigate", url=path.resolve().as_uri())
-        self.wait_for("document.readyState === 'complete' && !!document.documentElement.dataset.drawn")
+        self.wait_for(
+            "document.readyState === 'complete' && !!document.documentElement.dataset.drawn"
+        )
 
     def wait_for(self, condition: str) -> None:
         """Wait until a script is true in the page."""
@@ -146,8 +151,14 @@ class Browser:
             assert isinstance(params, dict)
             if method == "Runtime.exceptionThrown":
                 details = params["exceptionDetails"]
-                seen.errors.append(str(details.get("exception", details).get("description", details)))
-            elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
+                seen.errors.append(
+                    str(details.get("exception", details).get("description", details))
+                )
+            elif method == "Runtime.consoleAPICalled" and params["type"] in (
+                "error",
+                "warning",
+                "assert",
+            ):
                 said = [str(a.get("value", a.get("description"))) for a in params["args"]]
                 seen.errors.append(f"console.{params['type']}: {' '.join(said)}")
             elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):

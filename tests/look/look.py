@@ -95,7 +95,9 @@ def main(arguments: list[str]) -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder, Browser(program) as browser:
-        named = {p.stem if p.parent == Path() else f"{p.parent.name}-{p.stem}": p for p in given.pages}
+        named = {
+            p.stem if p.parent == Path() else f"{p.parent.name}-{p.stem}": p for p in given.pages
+        }
         if not named:
             named = {p.stem: p for p in sample_pages(Path(folder))}
             found = sorted(ROOT.glob("out/*/report*.html"))

@@ -30,9 +30,9 @@ from twin.units import SECONDS_PER_HOUR
 OFFICE, MALL, HOTEL, HOSPITAL, INDUSTRIAL = range(5)
 WARM_MIN = 12 * 60  # minutes run beforehand with the weather of the moment
 WARM_STEP_S = 60
+THREADED_FROM = 512  # fewer buildings than this are not worth waking threads for
 LEDGER_ROWS = ("energy_kws", "heat_gain_kws", "heat_removed_kws", "grid_in_kws", "chiller_kws",
                "other_kws")  # fmt: skip
-PER_M2 = ("people_w", "people_latent_w", "equipment_w", "ventilation_w")
 
 
 def humidity_g_kg(dry_bulb_c: float, wet_bulb_c: float) -> float:
@@ -64,18 +64,20 @@ class Aircon(RemoteKind):
     )  # fmt: skip
     points = (
         POWER,
-        Point("zone_temperature_c", "C", "Zone temperature", "室内温度", 0.0, 50.0, False, 0.1, 0.004),
+        Point("zone_temperature_c", "C", "Zone temperature", "室内温度",
+              0.0, 50.0, False, 0.1, 0.004),
         Point("setpoint_c", "C", "Zone set-point in force", "温度设定值", 16.0, 34.0, False, 0.1),
         LIMIT,
         Point("occupied", "1", "Occupied", "有人", 0.0, 1.0),
         Point("load_fraction", "1", "Cooling over capacity", "负荷率", 0.0, 1.5, False, 0.01),
         REMOTE,
-    )
+    )  # fmt: skip
     setpoints = (
-        Point("setpoint_offset_c", "K", "Rise of the zone set-point", "温度上调量", 0.0, 4.0, False, 0.1),
+        Point("setpoint_offset_c", "K", "Rise of the zone set-point", "温度上调量",
+              0.0, 4.0, False, 0.1),
         SET_LIMIT,
         RELEASE,
-    )
+    )  # fmt: skip
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
         super().__init__(nameplate, seed)
@@ -87,7 +89,8 @@ class Aircon(RemoteKind):
         self.use = nameplate.i8("use")
         self.uses = np.stack([
             np.zeros(5), np.zeros(5),
-            *(self.data.array(f"{stem}_m2") for stem in PER_M2[:3]),
+            self.data.array("people_w_m2"), self.data.array("people_latent_w_m2"),
+            self.data.array("equipment_w_m2"),
             self.data.array("ventilation_w_m2_k"), self.data.array("aperture"),
             self.data.array("start_min"), self.data.array("stop_min"),
         ], axis=1)  # fmt: skip
@@ -106,7 +109,8 @@ class Aircon(RemoteKind):
         people = self.profiles[0].max(axis=1)[self.use]
         over_k = number("design_dry_bulb_c") - setpoint_c
         outside = humidity_g_kg(number("design_dry_bulb_c"), number("design_wet_bulb_c"))
-        zone = number("zone_g_kg") + number("zone_g_kg_k") * (setpoint_c - building.ZONE_REFERENCE_C)
+        warmer_k = setpoint_c - building.ZONE_REFERENCE_C
+        zone = number("zone_g_kg") + number("zone_g_kg_k") * warmer_k
         moist_k = over_k + building.LATENT_K_PER_G * (outside - zone)
         load = uses[:, building.EQUIPMENT_W].copy()
         load += people * (uses[:, building.PEOPLE_W] + uses[:, building.PEOPLE_LATENT_W])
@@ -204,7 +208,8 @@ class Aircon(RemoteKind):
         self._advance(start_ms, seconds, env, self.step_s)
 
     def _advance(self, start_ms: int, seconds: int, env: Environment, step_s: int) -> None:
-        building.advance(
+        advance = building.advance_threaded if self.n >= THREADED_FROM else building.advance
+        advance(
             self.state.block, self.plate, (self._uses_now(env), self.curves, self.constants),
             self._weather(env), (start_ms // SECOND_MS, seconds, step_s),
         )  # fmt: skip

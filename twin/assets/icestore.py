@@ -92,7 +92,7 @@ class Icestore(RemoteKind):
             np.maximum(np.round(cooling_kw / number("machine_size_kw")), 1.0),
         ])  # fmt: skip
 
-    # -- the owner, his users and the weather ------------------------------------------------------
+    # -- the owner, his users and the weather --------------------------------------------------
 
     def users_load_kw(self, env: Environment, minute: int) -> NDArray[np.float64]:
         """Return the users' cooling load at `minute` of the day in the weather of `env` [kW]."""
@@ -103,7 +103,8 @@ class Icestore(RemoteKind):
         share = (1.0 - late) * profile[before % 24] + late * profile[(before + 1) % 24]
         heat = 1.0 + self.data.number("load_per_k") * (env.temperature_c - self.design_c)
         day = 1.0 if env.workday else self.data.number("rest_day_share")
-        return self.plate[ice.PEAK_COOLING] * share * max(heat, 0.1) * day * self.state["load_factor"]
+        peak_kw: NDArray[np.float64] = self.plate[ice.PEAK_COOLING] * self.state["load_factor"]
+        return peak_kw * float(share * max(heat, 0.1) * day)
 
     def _plan(self, env: Environment, minute: int) -> None:
         """Write the owner's melting and ice making at `minute` of the day."""
@@ -143,14 +144,15 @@ class Icestore(RemoteKind):
         for back in range(MINUTES_PER_DAY, 0, -WARM_STEP_MIN):
             self._plan(env, (now - back) % MINUTES_PER_DAY)
             net_kws = (state["ice_plan_kw"] - state["melt_plan_kw"]) * WARM_STEP_MIN * 60.0
-            state["tank_soc"] = np.clip(state["tank_soc"] + net_kws / self.plate[ice.TANK_KWS], 0, 1)
+            tank_soc = state["tank_soc"] + net_kws / self.plate[ice.TANK_KWS]
+            state["tank_soc"] = np.clip(tank_soc, 0.0, 1.0)
         self._plan(env, now)
         state["load_kw"] = self.users_load_kw(env, now)
         state["chill_kw"] = np.maximum(state["load_kw"] - state["melt_plan_kw"], 0.0)
         for row in LEDGER_ROWS:
             state[row] = 0.0
 
-    # -- physics and points -------------------------------------------------------------------------
+    # -- physics and points -------------------------------------------------------------------
 
     def weather(self, env: Environment) -> NDArray[np.float64]:
         """Return the kernel's weather vector."""

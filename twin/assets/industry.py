@@ -24,14 +24,20 @@ from twin.record.table import Table
 
 WARM_MIN = 24 * 60
 LEDGER = batch.LINE_ROWS[batch.DRAWN :]
+MARGIN_S = 180.0  # the owner resumes this much earlier than he must (assumed)
+
+
+def _exact(power_kw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return powers to 1/1024 kW, whose sums over seconds are exact."""
+    return np.asarray(np.round(power_kw * 1024.0) / 1024.0)
 
 
 class Industry(RemoteKind):
     """All interruptible lines, one row a line.
 
     `rated_kw` is the highest power within a step; ``base_share`` of it is drawn while resting
-    (holding temperature, ventilation). Energy ledger rows: ``drawn_kwh`` = ``process_kwh`` +
-    ``base_kwh`` + ``restart_kwh``; stock: ``stock_h`` moves by ``produced_h - consumed_h``.
+    (holding temperature, ventilation). Energy ledger rows: ``drawn_kws`` = ``process_kws`` +
+    ``base_kws`` + ``restart_kws``; stock: ``stock_s`` moves by ``produced_s - consumed_s``.
     A line whose circuit is opened loses the step it is in (``broken_steps``); the limits of
     the site's own control do not reach into a step.
     """
@@ -67,30 +73,32 @@ class Industry(RemoteKind):
             np.round(60.0 * nameplate.f8("step_min") * between("step_spread", 0)), 1
         )
         restart_s = np.round(60.0 * nameplate.f8("restart_min") * between("restart_spread", 1))
-        self.stock_full_h = nameplate.f8("stock_h") * between("stock_spread", 2)
+        self.stock_full_s = 3600.0 * nameplate.f8("stock_h") * between("stock_spread", 2)
         shift = np.searchsorted(np.cumsum(data.array("shift_share"))[:-1], chance[3], side="right")
         begin_h, end_h = data.array("shift_hours")[shift].T
         apart_h = np.where(shift == 0, 0.0, chance[4] - 0.5)
         self.begin_min, self.end_min = (begin_h + apart_h) * 60.0, (end_h + apart_h) * 60.0
         self.delay_min = (chance[5] * data.number("reaction_min")).astype(np.int64)
-        self.start_stock_h = self.stock_full_h * (0.3 + 0.6 * chance[6])
+        self.start_stock_s = np.round(self.stock_full_s * (0.3 + 0.6 * chance[6]))
         # From the decision to resume until the first product: restart and one whole step.
-        resume_h = (restart_s + step_s) / 3600.0 + 0.05
+        resume_s = restart_s + step_s + MARGIN_S
         rated = self.rated_kw
         self.plate = np.stack([
-            rated, rated * nameplate.f8("base_share"), rated * data.number("hold_power"),
-            rated * data.number("restart_power"), step_s,
-            np.round(step_s * data.number("heat_share")), nameplate.f8("min_run_min") * 60.0,
-            restart_s, resume_h, step_s / 3600.0 * (1.0 + data.number("overcapacity")),
+            _exact(rated), _exact(rated * nameplate.f8("base_share")),
+            _exact(rated * data.number("hold_power")),
+            _exact(rated * data.number("restart_power")), step_s,
+            np.round(step_s * data.number("heat_share")),
+            np.round(nameplate.f8("min_run_min") * 60.0),
+            restart_s, resume_s, np.round(step_s * (1.0 + data.number("overcapacity"))),
         ])  # fmt: skip
         self.state = Table(batch.LINE_ROWS, self.n)
         self.start_remote()
-        self.state["stock_h"] = self.start_stock_h
+        self.state["stock_s"] = self.start_stock_s
 
     def warm(self, env: Environment) -> None:
         """Let the owners work through the day before, each beginning anywhere in a step."""
         chance = generator(self.seed, "industry.phase").random(self.n)
-        self.state["stock_h"] = self.start_stock_h
+        self.state["stock_s"] = self.start_stock_s
         self.state["state"] = batch.RUNNING
         self.state["elapsed_s"] = np.floor(chance * self.plate[batch.P_STEP])
         self.state["run_s"] = self.plate[batch.P_MIN_RUN]
@@ -111,19 +119,19 @@ class Industry(RemoteKind):
         state["on_shift"] = (minute >= self.begin_min) & (minute < self.end_min)
         period = tariff_day[(minute - self.delay_min) % 1440]
         stop = self.data.array("stop_above")[period]
-        share = state["stock_h"] / np.maximum(self.stock_full_h, 1e-9)
+        share = state["stock_s"] / np.maximum(self.stock_full_s, 1.0)
         idle = state["owner_idle"]
         idle[share >= stop] = 1.0
         idle[share <= stop - self.data.number("start_below")] = 0.0
-        idle[state["stock_h"] <= self.plate[batch.P_RESUME]] = 0.0
+        idle[state["stock_s"] <= self.plate[batch.P_RESUME]] = 0.0
 
     def step(self, start_ms: int, seconds: int, env: Environment) -> None:
-        """Work, a second at a time."""
+        """Work."""
         batch.work(self.state.block, self.plate, seconds)
 
     def pausable(self) -> NDArray[np.bool_]:
         """Return where a pause asked for now would save something: running, and stock left."""
-        enough = self.state["stock_h"] > self.plate[batch.P_RESUME]
+        enough = self.state["stock_s"] > self.plate[batch.P_RESUME]
         return np.asarray((self.state["state"] == batch.RUNNING) & enough)
 
     def read(self, out: NDArray[np.float64]) -> None:
@@ -143,7 +151,7 @@ class Industry(RemoteKind):
         """Take a write; a pause is refused where the stock would not carry a restart."""
         if self.setpoints[point].name != "pause":
             return super().apply(point, rows, values, now_ms)
-        short = self.state["stock_h"][rows] <= self.plate[batch.P_RESUME, rows]
+        short = self.state["stock_s"][rows] <= self.plate[batch.P_RESUME, rows]
         wrong = short & (values >= 0.5)
         outcome = super().apply(point, rows[~wrong], np.round(values[~wrong]), now_ms)
         whole = np.full(len(rows), Outcome.REFUSED, np.uint8)

@@ -27,6 +27,7 @@ class Solar(RemoteKind):
     Energy ledger rows: ``available_kwh`` (DC that the sun offers), ``fed_kwh`` (AC),
     ``loss_kwh``, ``curtailed_kwh``: available = fed + loss + curtailed. What the inverter
     clips beyond its rating counts as loss. A plant without supply has everything curtailed.
+    The ledger is booked at the end of each minute.
     """
 
     name = "solar"
@@ -44,7 +45,8 @@ class Solar(RemoteKind):
         super().__init__(nameplate, seed)
         data = Datasheet("solar")
         self.district = nameplate.i8("district")
-        self.tilt = np.radians(nameplate.f8("tilt_deg"))
+        tilt = np.radians(nameplate.f8("tilt_deg"))
+        self.cos_tilt, self.sin_tilt = np.cos(tilt), np.sin(tilt)
         self.azimuth = np.radians(nameplate.f8("azimuth_deg"))
         self.albedo = data.number("albedo")
         self.noise = data.number("plant_noise")
@@ -58,13 +60,16 @@ class Solar(RemoteKind):
         years = low + (high - low) * generator(seed, "solar.true").random(self.n)
         left = (1.0 - data.number("ageing_per_year") * years) * (1.0 - data.number("system_losses"))
         self.plant = np.stack([self.rated_kw * data.number("dc_over_ac") * left, self.rated_kw])
+        # Draws of the running ten minutes: a function of seed and time, so no state.
+        self.drawn: tuple[tuple[int, int | None], NDArray[np.float64], NDArray[np.float64]]
+        self.drawn = ((seed, None), np.ones(self.n), np.ones(self.n))
         self.state = Table(pv.PV_ROWS, self.n)
         self.start_remote()
 
     def warm(self, env: Environment) -> None:
         """Stand where this minute's sun puts it."""
         self.minute(env)
-        self.state["power_kw"] = self.state["ac_kw"]
+        self.state["power_kw"] = np.floor(self.state["ac_kw"] * 1024.0) / 1024.0
 
     def minute(self, env: Environment) -> None:
         """Let remote commands expire; take this minute's sun."""
@@ -74,13 +79,14 @@ class Solar(RemoteKind):
 
     def irradiance(self, env: Environment) -> NDArray[np.float64]:
         """Return float64[n], irradiance on each plane [W/m2], isotropic sky (Liu and Jordan)."""
+        if env.dni_w_m2 <= 0.0 and env.dhi_w_m2 <= 0.0:
+            return np.zeros(self.n)
         zenith, azimuth = np.radians(env.zenith_deg), np.radians(env.azimuth_deg)
-        incidence = np.cos(zenith) * np.cos(self.tilt) + np.sin(zenith) * np.sin(
-            self.tilt
-        ) * np.cos(azimuth - self.azimuth)
+        turned = np.cos(azimuth - self.azimuth)
+        incidence = np.cos(zenith) * self.cos_tilt + np.sin(zenith) * self.sin_tilt * turned
         beam = env.dni_w_m2 * np.maximum(incidence, 0.0)
-        sky = env.dhi_w_m2 * (1.0 + np.cos(self.tilt)) / 2.0
-        ground = env.ghi_w_m2 * self.albedo * (1.0 - np.cos(self.tilt)) / 2.0
+        sky = env.dhi_w_m2 * (1.0 + self.cos_tilt) / 2.0
+        ground = env.ghi_w_m2 * self.albedo * (1.0 - self.cos_tilt) / 2.0
         sun = (beam + sky + ground) * env.cloud[self.district] * self._own_cloud(env)
         return np.asarray(np.maximum(sun, 0.0))
 
@@ -88,13 +94,20 @@ class Solar(RemoteKind):
         """Return the keyed factor of each plant, about 1, linear between two draws."""
         number, rest = divmod(env.now_ms, NOISE_PERIOD_MS)
         part = rest / NOISE_PERIOD_MS
-        here = generator(env.seed, "solar.plant", number).standard_normal(self.n)
-        there = generator(env.seed, "solar.plant", number + 1).standard_normal(self.n)
+        if self.drawn[0] != (env.seed, number):
+            here, there = (
+                generator(env.seed, "solar.plant", k).standard_normal(self.n)
+                for k in (number, number + 1)
+            )
+            self.drawn = ((env.seed, number), here, there)
+        _, here, there = self.drawn
         return np.clip(1.0 + self.noise * ((1.0 - part) * here + part * there), 0.6, 1.4)
 
     def step(self, start_ms: int, seconds: int, env: Environment) -> None:
-        """Feed in, a second at a time."""
+        """Feed in; at the end of a minute book it in the ledger."""
         pv.feed(self.state.block, self.plant, self.ramp, seconds)
+        if (start_ms + 1000 * seconds) % MINUTE_MS == 0:
+            pv.book(self.state.block)
 
     def read(self, out: NDArray[np.float64]) -> None:
         """Write the points."""

@@ -27,6 +27,7 @@ from twin.units import MINUTES_PER_DAY, SECONDS_PER_HOUR
 STANDBY, CHARGING, DISCHARGING, FAULT = 0, 1, 2, 3
 WARM_STEP_MIN = 10  # the owner's last day is traced in steps of this length
 FULL_SOC = 0.01  # no charging by schedule within this of the upper limit (assumed)
+THREADED_FROM = 512  # fewer stations than this are not worth waking threads for
 EMPTY_SOC = 0.002  # no discharge by schedule within this of the lower limit (assumed)
 PRIVATE_ROWS = ("energy_kws", "grid_in_kws", "grid_out_kws", "loss_kws", "stored_kws",
                 "in_at_midnight_kws", "out_at_midnight_kws")  # fmt: skip
@@ -49,14 +50,17 @@ class Storage(RemoteKind):
         Point("power_kw", "kW", "Power, positive is discharge", "有功功率（放电为正）",
               -1.1, 1.0, True, 0.1, 0.005),
         Point("soc", "1", "State of charge", "荷电状态", 0.0, 1.0, False, 0.001, 0.02),
-        Point("temperature_c", "C", "Cell temperature", "电芯温度", -40.0, 100.0, False, 0.1, 0.005),
-        Point("charged_today_kwh", "kWh", "Energy charged today", "当日充电电量", 0.0, resolution=0.1),
+        Point("temperature_c", "C", "Cell temperature", "电芯温度",
+              -40.0, 100.0, False, 0.1, 0.005),
+        Point("charged_today_kwh", "kWh", "Energy charged today", "当日充电电量",
+              0.0, resolution=0.1),
         Point("discharged_today_kwh", "kWh", "Energy discharged today", "当日放电电量",
               0.0, resolution=0.1),
         Point("status", "1", "0 standby 1 charging 2 discharging 3 fault",
               "状态（0待机 1充电 2放电 3故障）", 0.0, 3.0),
         REMOTE,
-        Point("charge_limit_kw", "kW", "Most it can charge now", "最大可充功率", 0.0, 1.0, True, 0.1),
+        Point("charge_limit_kw", "kW", "Most it can charge now", "最大可充功率",
+              0.0, 1.0, True, 0.1),
         Point("discharge_limit_kw", "kW", "Most it can discharge now", "最大可放功率",
               0.0, 1.0, True, 0.1),
         Point("setpoint_kw", "kW", "Set-point in force", "当前功率指令", -1.0, 1.0, True, 0.1),
@@ -72,7 +76,8 @@ class Storage(RemoteKind):
         self.data = Datasheet("storage")
         self.capacity_kwh = nameplate.f8("capacity_kwh")
         self.constants = self._constants()
-        self.soc_min, self.soc_max = self.constants[battery.SOC_MIN], self.constants[battery.SOC_MAX]
+        self.soc_min = float(self.constants[battery.SOC_MIN])
+        self.soc_max = float(self.constants[battery.SOC_MAX])
         self.table = battery.tabulate(
             self.data.array("ocv_soc_pct") / 100.0, self.data.array("ocv_v"),
             self.data.array("resistance_soc_pct") / 100.0, self.data.array("resistance_factor"),
@@ -126,7 +131,11 @@ class Storage(RemoteKind):
     # -- the owner ---------------------------------------------------------------------------
 
     def _schedule(
-        self, env: Environment, minute: int, soc: NDArray[np.float64], window_kw: NDArray[np.float64]
+        self,
+        env: Environment,
+        minute: int,
+        soc: NDArray[np.float64],
+        window_kw: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Return the owner's power at `minute` of the day; keeps `window_kw` up to date.
 
@@ -175,7 +184,8 @@ class Storage(RemoteKind):
 
     def step(self, start_ms: int, seconds: int, env: Environment) -> None:
         """Advance by `seconds` in steps of 1 s."""
-        battery.advance(
+        advance = battery.advance_threaded if self.n >= THREADED_FROM else battery.advance
+        advance(
             self.state.block, self.plate, self.table, self.constants, env.temperature_c,
             (start_ms // SECOND_MS, seconds),
         )  # fmt: skip

@@ -55,13 +55,14 @@ def plan_tariff(tariff_day: NDArray[np.int64], dearest_charge: int = FLAT) -> Ta
     deliver = np.zeros(MINUTES, np.bool_)
     window_h, dearer_h, equal_h = (np.zeros(MINUTES) for _ in range(3))
     for minute in range(MINUTES):
-        ahead = slice(minute, minute + MINUTES)
+        coming = level[minute : minute + MINUTES]
+        windows = charge[minute : minute + MINUTES]
         if charge[minute]:
-            over = ~charge[ahead] | (level[ahead] != level[minute])
+            over = ~windows | (coming != level[minute])
             window_h[minute] = (np.argmax(over) if over.any() else MINUTES) / 60.0
-        elif charge[ahead].any():
-            stretch = int(np.argmax(charge[ahead]))
-            coming = level[minute : minute + stretch]
+        elif windows.any():
+            stretch = int(np.argmax(windows))
+            coming = coming[:stretch]
             deliver[minute] = level[minute] > level[minute + stretch]
             dearer_h[minute] = np.count_nonzero(coming > level[minute]) / 60.0
             equal_h[minute] = np.count_nonzero(coming == level[minute]) / 60.0

@@ -141,7 +141,8 @@ def _load(spec: CitySpec, districts: Districts, notes: list[str]) -> tuple[DaySh
     else:
         load, own_mw = read_load_shape(spec.load_csv)
         usual_mw = own_mw
-        shape = DayShape(load, shape.sector * (load / shape.load), shape.aircon_share)
+        synthetic = districts.sector_share.sum(axis=1) @ shape.sector
+        shape = DayShape(load, shape.sector * (load / synthetic), shape.aircon_share)
         notes.append(f"load curve: {spec.load_csv.name}")
     return shape, usual_mw if spec.max_load_mw is None else spec.max_load_mw
 

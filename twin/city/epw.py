@@ -133,15 +133,17 @@ def _hours(
             )
             before = None
             continue
+        now = (month, day, hour)
         if not (1 <= month <= 12 and 1 <= day <= MONTH_DAYS[month - 1] and 1 <= hour <= 24):
-            problems.append(
-                Problem(file, place, f"{month}-{day} hour {hour}", "a date and an hour 1 to 24")
-            )
-        elif before is not None and not _follows(before, (month, day, hour)):
-            given = f"{before[0]:02d}-{before[1]:02d} hour {before[2]} is followed by "
-            given += f"{month:02d}-{day:02d} hour {hour}"
-            problems.append(Problem(file, place, given, "the next hour (no hole, no repeat)"))
-        before = (month, day, hour)
+            given = f"{month}-{day} hour {hour}"
+            problems.append(Problem(file, place, given, "a date and an hour 1 to 24"))
+            before = None
+        else:
+            if before is not None and not _follows(before, now):
+                given = f"{before[0]:02d}-{before[1]:02d} hour {before[2]} is followed by "
+                given += f"{month:02d}-{day:02d} hour {hour}"
+                problems.append(Problem(file, place, given, "the next hour (no hole, no repeat)"))
+            before = now
         dates.append((month, day))
         values.append([_field(file, place, fields, spec, problems) for spec in FIELDS])
     if len(data) not in HOURS:

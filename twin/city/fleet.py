@@ -218,10 +218,10 @@ def join_aggregators(book: SiteBook, nameplates: Mapping[str, Columns], seed: in
 
 
 def expected_device_kw(nameplates: Mapping[str, Columns], sites: int) -> NDArray[np.float64]:
-    """Return float64[sites]: a first estimate of device demand at the city's maximum.
+    """Return float64[sites]: an estimate of device demand at the city's maximum.
 
-    Shares of the rating from ``peak_use.csv``; the calibration replaces them by what the
-    devices themselves do.
+    Shares of the rating from ``peak_use.csv``. They only say which part of a customer's demand
+    is host load; how much host load there is in all comes from the calibration.
     """
     share = DataRows("peak_use.csv").by("kind")
     demand_kw = np.zeros(sites)

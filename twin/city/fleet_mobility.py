@@ -119,7 +119,10 @@ def _charging_sites(
     hosts = np.flatnonzero(book.flag("terminal"))
     guests = np.flatnonzero(draws.random(n) < order.figures["fleet.charging_at_customers"])
     guests = guests[: len(hosts)]
-    homes = choose(draws, "city.counts.charging", hosts, demand_kw[hosts], len(guests))
+    district = book.i8("district")
+    here_kw = np.bincount(district[hosts], demand_kw[hosts], order.districts.n)
+    weight = (demand_kw / here_kw[district] * order.districts.charger_share[district])[hosts]
+    homes = choose(draws, "city.counts.charging", hosts, weight, len(guests))
     # Largest station to largest customer; a station that does not fit takes its own account.
     guests = guests[np.argsort(-rated_kw[guests], kind="stable")]
     homes = homes[np.argsort(-demand_kw[homes], kind="stable")]
@@ -127,8 +130,8 @@ def _charging_sites(
     site = np.full(n, -1, dtype=np.int64)
     site[guests[fits]] = homes[fits]
     alone = np.flatnonzero(site < 0)
-    district = _own_districts(draws, order.districts.charger_share, len(alone))
-    site[alone] = own_sites(book, district, TERTIARY, rated_kw[alone])
+    places = _own_districts(draws, order.districts.charger_share, len(alone))
+    site[alone] = own_sites(book, places, TERTIARY, rated_kw[alone])
     return site
 
 

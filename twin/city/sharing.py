@@ -68,7 +68,10 @@ def choose(
     order = np.argsort(-keys, kind="stable")
     best, rest = order[:count], order[count:]
     if caps is not None:
-        best, rest = best[np.argsort(caps[best])], rest[np.argsort(-caps[rest])]
+        best, rest = (
+            best[np.argsort(caps[best], kind="stable")],
+            rest[np.argsort(-caps[rest], kind="stable")],
+        )
         for k in range(min(len(best), len(rest))):
             if float(caps[best].sum()) >= 1.1 * need or caps[rest[k]] <= caps[best[k]]:
                 break

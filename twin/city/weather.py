@@ -105,7 +105,7 @@ def build_weather(
 
     Parameters
     ----------
-    day : date; the sun and the tariff follow it
+    day : date of the scenario; the sun follows it unless an EPW file is given
     kind : design, hot or normal day of ``weather_days.csv``; the day before is alike
     seed, districts : for the keyed cloud and occupancy factors
     epw : EnergyPlus weather file that replaces the synthetic weather
@@ -126,7 +126,11 @@ def build_weather(
         source = f"synthetic {kind} day (weather_days.csv)"
     else:
         read = read_epw_days(epw, epw_day)
-        sun = sun_position(day - timedelta(days=1), MINUTES, read.latitude_deg, read.longitude_deg)
+        # The sun goes with the file's own day; 2000 was a leap year, so 29 February exists.
+        own_day = date(2000, read.month, read.day)
+        sun = sun_position(
+            own_day - timedelta(days=1), MINUTES, read.latitude_deg, read.longitude_deg
+        )
         temperature_c, wet_bulb_c = read.temperature_c, read.wet_bulb_c
         # Hourly means reach a little beyond sunrise and sunset.
         lit = (sun.zenith_deg < 90.0).astype(np.float64)

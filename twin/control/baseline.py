@@ -19,8 +19,8 @@ from twin.control.supervision import Supervision, Watch
 from twin.record.exchange import Calendar, Inventory
 from twin.record.table import Table
 
-type Floats = NDArray[np.float64]
-type Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 FLEXIBLE = (
     "storage", "aircon", "icestore", "charging", "swap", "industry", "hydrogen", "shorepower",
@@ -42,7 +42,7 @@ LOST_MS = 3_600_000  # a device not heard for this long has reverted to its owne
 
 def keyed_fraction(rows: NDArray[np.int64], salt: int) -> Floats:
     """Return a fixed pseudo-random number in [0, 1) for each row (splitmix64)."""
-    x = rows.astype(np.uint64) + np.uint64(salt) * np.uint64(0x9E3779B97F4A7C15)
+    x = rows.astype(np.uint64) + np.uint64(salt * 0x9E3779B97F4A7C15 % 2**64)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray((x ^ (x >> np.uint64(31))) >> np.uint64(11), np.float64) / float(2**53)
@@ -123,9 +123,7 @@ class Counterfactual:
             self.group[kind] = columns.i8(column) if column else np.zeros(columns.n, np.int64)
             rows = np.arange(columns.n, dtype=np.int64)
             sample = keyed_fraction(rows, 11) < HELD_OUT.get(kind, 0.0)
-            self.held_out[kind] = (
-                sample & columns.flag("enrolled") & (columns.i8("circuit") < 0)
-            )
+            self.held_out[kind] = sample & columns.flag("enrolled") & (columns.i8("circuit") < 0)
             extra = {
                 "ratio": np.ones(groups),
                 "deferred_kwh": np.zeros(groups),
@@ -152,9 +150,7 @@ class Counterfactual:
         """Note that `rows` no longer show what they would do by themselves."""
         self.memory[kind]["touched"][rows] = 1.0
 
-    def freeze(
-        self, now_ms: int, fleet: Supervision, other: Counterfactual | None = None
-    ) -> None:
+    def freeze(self, now_ms: int, fleet: Supervision, other: Counterfactual | None = None) -> None:
         """Take the reference of all devices; the order's first command follows.
 
         What `other` order still holds would go on as it is seen now.
@@ -202,9 +198,11 @@ class Counterfactual:
         self, kind: str, now_ms: int, watch: Watch, actual: Floats, touched: Flags
     ) -> Floats:
         table, habits = self.memory[kind], self.habits
-        frozen = table["frozen_kw"]
         if kind == "storage" and habits.owners is not None:
             return -habits.owners.memory["power_kw"]
+        if not self.frozen:
+            return habits.usual(kind)
+        frozen = table["frozen_kw"]
         if kind == "charging":
             return self._charging(now_ms, watch, actual, touched)
         if kind == "aircon":
@@ -241,9 +239,7 @@ class Counterfactual:
         table["ratio"] += 0.3 * (mixed - table["ratio"])
         return table["ratio"].copy()
 
-    def _charging(
-        self, now_ms: int, watch: Watch, actual: Floats, touched: Flags
-    ) -> Floats:
+    def _charging(self, now_ms: int, watch: Watch, actual: Floats, touched: Flags) -> Floats:
         """Return what stations would draw: what they ask for less what the backlog asks for.
 
         With a fluid of vehicles, energy kept back adds its own demand: deferred energy over the

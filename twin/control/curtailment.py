@@ -21,8 +21,8 @@ from twin.record.orders import Order, OrderForm
 from twin.record.table import Table
 from twin.units import KW_PER_MW
 
-type Floats = NDArray[np.float64]
-type Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 AIM = 1.03  # of the order: between the limits of 98 and 110 %
 DEAD_BAND = 0.006  # of the order; smaller errors switch nothing
@@ -105,6 +105,9 @@ class Curtailment:
             self._release(now_ms)
         out: list[SetPoint] = []
         served = order if mine and numbers.stage in ("known", "hold") else None
+        if with_flexible and (served is not None or self.flexible.busy):
+            part = None if served is None else self._flexible_part(served)
+            out += self.flexible.run(now_ms, served, fleet, load_mw, part)
         if served is not None and served.mw is not None:
             numbers.order_kw = served.mw * KW_PER_MW
             if now_ms >= served.start_ms - served.warning_min * MINUTE_MS:
@@ -113,9 +116,6 @@ class Curtailment:
                 out += self._hold(now_ms, served, fleet, load_mw)
         if numbers.stage == "restore":
             out += self._restore(now_ms, fleet, load_mw)
-        if with_flexible and (served is not None or self.flexible.busy):
-            part = None if served is None else self._flexible_part(served)
-            out += self.flexible.run(now_ms, served, fleet, load_mw, part)
         return out
 
     def _flexible_part(self, order: Order) -> float:
@@ -216,9 +216,7 @@ class Curtailment:
             numbers.restore_kw = float(self.rounds.memory["ref_kw"][is_open].sum())
         numbers.ended_ms = now_ms
 
-    def _restore(
-        self, now_ms: int, fleet: Supervision, load_mw: float | None
-    ) -> list[SetPoint]:
+    def _restore(self, now_ms: int, fleet: Supervision, load_mw: float | None) -> list[SetPoint]:
         """Close in even steps, longest open first; wait while the load is near the day's top."""
         numbers, rounds = self.numbers, self.rounds
         trend = rounds.trend(fleet, now_ms)
@@ -265,7 +263,7 @@ class Curtailment:
         for kind in self.flexible.levers.kinds:
             dark = self.behind_open(kind)
             self.flexible.levers.out[kind] = dark
-            if kind != "storage":
+            if kind != "storage" and self.flexible.busy:
                 self.flexible.without.touch(kind, np.flatnonzero(dark))
 
     def restore_marks(self) -> None:

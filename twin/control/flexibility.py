@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from twin.control.owner import StorageOwners
 from twin.control.supervision import Watch
 
-type Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 # Buildings (general knowledge: zone models of offices; drift limit is the verdict's).
 DRIFT_C_H = 0.85  # planned rise of the zone, a little below the limit of 1 °C/h
@@ -58,9 +58,7 @@ def storage(
     top = np.minimum(watch.or_zero("discharge_limit_kw"), ceiling_kw)
     room = (owners.memory["full"] - watch.or_zero("soc")) * owners.capacity_kwh
     up = np.minimum(top - base_kw.max(axis=0), stock / hours - mean)
-    down = np.minimum(
-        watch.or_zero("charge_limit_kw") + base_kw.min(axis=0), room / hours + mean
-    )
+    down = np.minimum(watch.or_zero("charge_limit_kw") + base_kw.min(axis=0), room / hours + mean)
     return Sustained(np.maximum(up, 0.0), np.maximum(down, 0.0))
 
 

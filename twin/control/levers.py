@@ -21,8 +21,8 @@ from twin.control.supervision import Supervision
 from twin.record.exchange import Inventory, SetPoint
 from twin.record.table import Table
 
-type Floats = NDArray[np.float64]
-type Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 LIMITED = ("icestore", "charging", "swap", "hydrogen", "shorepower")
 QUARTERS = 48  # of the owners' forecast that is kept: 12 h
@@ -267,7 +267,8 @@ class Levers:
             power = flex.share_out(total_kw, np.where(use, most, 0.0), stock)
         else:
             most = watch.or_zero("charge_limit_kw")
-            room = np.maximum(1.0 - watch.or_zero("soc"), 0.01) * owners.capacity_kwh
+            full = np.maximum(owners.memory["full"], watch.or_zero("soc") + 0.01)
+            room = (full - watch.or_zero("soc")) * owners.capacity_kwh
             power = -flex.share_out(-total_kw, np.where(use, most, 0.0), room)
         return self.command_batteries(now_ms, power, use), total_kw - float(power.sum())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,11 @@ from numpy.typing import NDArray
 from twin.record.table import Table
 
 _PLAIN = "plain.json"
+
+
+def whole(table: Table, name: str) -> NDArray[np.int64]:
+    """Return the extra int64 array `name` of `table` (a view)."""
+    return cast("NDArray[np.int64]", table.extra[name])
 
 
 def pack(tables: Mapping[str, Table], plain: object = None) -> bytes:
@@ -28,7 +34,7 @@ def pack(tables: Mapping[str, Table], plain: object = None) -> bytes:
     text = json.dumps(plain, allow_nan=True).encode()
     arrays[_PLAIN] = np.frombuffer(text, np.uint8)
     with io.BytesIO() as out:
-        np.savez(out, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez(out, allow_pickle=False, **arrays)
         return out.getvalue()
 
 

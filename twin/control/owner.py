@@ -13,17 +13,18 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.clock import minute_of_day
+from twin.clock import MINUTE_MS, minute_of_day
 from twin.record.columns import Columns
 from twin.record.table import Table
 
-type Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 MINUTES = 1_440
 PEAK = 2
 EFFICIENCY = 0.935  # one way, AC to cell: the root of 0.875 (LFP practice, general knowledge)
 SOC_EMPTY = 0.10  # owners keep this much (assumed); the lowest SOC seen replaces it
 SOC_FULL = 0.90  # highest SOC before a higher one was seen (assumed)
+PRIOR_SOC = 0.2  # of a cycle, that the registered capacity weighs against what is seen (assumed)
 PLAN_STEP_MIN = 15
 
 
@@ -67,25 +68,36 @@ class StorageOwners:
     """Shadows of all batteries as their owners would run them.
 
     Rows of `memory`: ``soc`` and ``power_kw`` of the shadow, ``charge_kw`` seen while the owner
-    charged, ``full`` and ``empty`` the extreme SOC seen.
+    charged, ``full`` and ``empty`` the extreme SOC seen, ``in_kwh`` and ``in_soc`` (``out_``)
+    energy and SOC that went with it, from which the working capacity is learned.
     """
 
     def __init__(self, columns: Columns, tariff_period: NDArray[np.int64]) -> None:
         self.rated_kw, self.capacity_kwh = columns.f8("rated_kw"), columns.f8("capacity_kwh")
         self.reading = TariffReading(tariff_period)
         self.memory = Table(
-            ("soc", "power_kw", "charge_kw", "full", "empty"), columns.n, {"pace": np.ones(1)}
-        )
+            (
+                "soc", "power_kw", "charge_kw", "full", "empty", "seen_soc",
+                "in_kwh", "in_soc", "out_kwh", "out_soc",
+            ),
+            columns.n,
+            {"pace": np.ones(1)},
+        )  # fmt: skip
         self.memory["soc"] = 0.5
+        self.memory["seen_soc"] = np.nan
         self.memory["charge_kw"] = np.nan
         self.memory["full"], self.memory["empty"] = SOC_FULL, SOC_EMPTY
 
     def observe(
         self, now_ms: int, power_kw: Floats, soc: Floats, untouched: NDArray[np.bool_]
     ) -> None:
-        """Follow readings where the owner rules, the model elsewhere (one minute on)."""
-        memory, minute = self.memory, minute_of_day(now_ms)
+        """Follow readings where the owner rules, the model elsewhere (one minute on).
+
+        What is read at `now_ms` shows the minute that ends there.
+        """
+        memory, minute = self.memory, minute_of_day(now_ms - MINUTE_MS)
         seen = untouched & np.isfinite(power_kw) & np.isfinite(soc)
+        self._learn_capacity(power_kw, soc, seen)
         charging = seen & (power_kw < -0.05 * self.rated_kw)
         held, pace = memory["charge_kw"], memory["pace"]
         if self.reading.charge[minute]:
@@ -106,29 +118,51 @@ class StorageOwners:
         memory["power_kw"] = np.where(seen, power_kw, power)
         memory["soc"] = np.where(seen, soc, then)
 
+    def _learn_capacity(self, power_kw: Floats, soc: Floats, seen: NDArray[np.bool_]) -> None:
+        """Book a minute's energy and the SOC that came of it."""
+        memory = self.memory
+        step = np.nan_to_num(np.where(seen, soc - memory["seen_soc"], 0.0))
+        steady = seen & (np.abs(step) < 0.05) & (step * power_kw <= 0.0)
+        for sign, energy, moved in ((-1.0, "in_kwh", "in_soc"), (1.0, "out_kwh", "out_soc")):
+            mine = steady & (sign * power_kw > 0.05 * self.rated_kw)
+            memory[energy] += np.where(mine, np.abs(power_kw) / 60.0, 0.0)
+            memory[moved] += np.where(mine, np.abs(step), 0.0)
+        memory["seen_soc"] = np.where(seen, soc, np.nan)
+
+    def per_soc_kwh(self, way: str) -> Floats:
+        """Return AC energy that goes with all of the SOC, `way` "in" or "out"."""
+        registered = self.capacity_kwh * (1.0 / EFFICIENCY if way == "in" else EFFICIENCY)
+        energy, moved = self.memory[f"{way}_kwh"], self.memory[f"{way}_soc"]
+        # The registered value weighs as much as a fifth of a cycle.
+        learned = (energy + PRIOR_SOC * registered) / (moved + PRIOR_SOC)
+        return np.clip(learned, 0.5 * registered, 1.3 * registered)
+
+    def coming_kw(self, now_ms: int) -> Floats:
+        """Return what owners would do in the minute that begins at `now_ms`."""
+        return self.step(minute_of_day(now_ms), self.memory["soc"], 1.0 / 60.0)[0]
+
     def _spread_kw(self, minute: int, soc: Floats) -> Floats:
         """Return the charging power that fills the battery just at the end of the window."""
-        room_kwh = np.maximum(self.memory["full"] - soc, 0.0) * self.capacity_kwh / EFFICIENCY
+        room_kwh = np.maximum(self.memory["full"] - soc, 0.0) * self.per_soc_kwh("in")
         return np.asarray(room_kwh / max(float(self.reading.left_h[minute]), 1.0 / 60.0))
 
     def step(self, minute: int, soc: Floats, hours: float) -> tuple[Floats, Floats]:
         """Return power [kW] and SOC after `hours` of the owner's rule at `minute` of the day."""
         memory, reading = self.memory, self.reading
-        full, empty = memory["full"], memory["empty"]
+        full, into, out = memory["full"], self.per_soc_kwh("in"), self.per_soc_kwh("out")
         if reading.charge[minute]:
-            room_kw = np.maximum(full - soc, 0.0) * self.capacity_kwh / EFFICIENCY / hours
+            room_kw = np.maximum(full - soc, 0.0) * into / hours
             spread = self._spread_kw(minute, soc) * memory["pace"]
             wanted = np.where(np.isnan(memory["charge_kw"]), spread, memory["charge_kw"])
             power = -np.minimum(np.minimum(wanted, self.rated_kw), room_kw)
         elif reading.deliver[minute]:
-            stock_kwh = np.maximum(soc - empty, 0.0) * self.capacity_kwh * EFFICIENCY
+            stock_kwh = np.maximum(soc - memory["empty"], 0.0) * out
             spare = stock_kwh - self.rated_kw * reading.dearer_h[minute]
             power = spare / max(float(reading.equal_h[minute]), hours)
             power = np.clip(np.minimum(power, stock_kwh / hours), 0.0, self.rated_kw)
         else:
             power = np.zeros_like(soc)
-        into = np.where(power < 0.0, -power * EFFICIENCY, -power / EFFICIENCY)
-        return power, soc + into * hours / self.capacity_kwh
+        return power, soc - power * hours / np.where(power < 0.0, into, out)
 
     def forecast(self, now_ms: int, until_ms: int) -> Floats:
         """Return the shadow's mean power by quarter of an hour, float64[quarters, n]."""
@@ -144,8 +178,7 @@ class StorageOwners:
 
     def stock_kwh(self, soc: Floats) -> Floats:
         """Return what could be fed to the grid from `soc` down to the owner's reserve."""
-        low = self.memory["empty"]
-        return np.maximum(soc - low, 0.0) * self.capacity_kwh * EFFICIENCY
+        return np.maximum(soc - self.memory["empty"], 0.0) * self.per_soc_kwh("out")
 
     def tables(self) -> Mapping[str, Table]:
         """Return everything that evolves."""

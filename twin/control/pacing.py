@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS
+from twin.control.memory import whole
 from twin.record.exchange import Inventory, KindInventory, SetPoint
 from twin.record.table import Table
 
-type Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 REFRESH_MS = 20 * MINUTE_MS  # a third of the assumed revert time: two writes may be lost
 CHANGE = 0.01  # of the set-point's span that is worth a write (assumed)
@@ -36,7 +37,7 @@ class Pen:
     def put(self, now_ms: int, rows: NDArray[np.int64], values: Floats) -> list[SetPoint]:
         """Return the writes that bring `rows` to `values` (none, or one `SetPoint`)."""
         values = np.clip(values, self.low[rows], self.high[rows])
-        held, since = self.memory["written"], self.memory.extra["written_ms"]
+        held, since = self.memory["written"], whole(self.memory, "written_ms")
         old = now_ms - since[rows] >= REFRESH_MS
         moved = np.abs(values - held[rows]) > self.change[rows]
         go = (old | moved) & np.isfinite(values)

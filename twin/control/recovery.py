@@ -19,7 +19,7 @@ from twin.control.supervision import Supervision
 from twin.record.exchange import Inventory, SetPoint
 from twin.record.table import Table
 
-type Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 # Above the baseline while catching up, and when the limit is lifted: first and last device.
 # Assumed: rebounds of 10 to 40 % last half an hour to two hours where nobody staggers them.
@@ -123,7 +123,7 @@ class Recovery:
         stock = owners.stock_kwh(fleet.watch["storage"].or_zero("soc"))
         even = np.clip(stock / np.maximum(owed_kwh, 1e-6), 0.0, 1.0)
         even = np.where(owed_kwh > 1e-3, even, 0.0)
-        schedule = owners.memory["power_kw"]
+        schedule = owners.coming_kw(now_ms)
         power = np.where(schedule > 0.0, even * schedule, schedule)
         # Nothing due any more: the owner may have it back.
         done = touched & (owed_kwh <= 1e-3) & (schedule <= 0.0)

@@ -26,7 +26,7 @@ from twin.record.orders import Order, OrderForm, OrderKind
 from twin.record.table import Table
 from twin.units import KW_PER_MW
 
-type Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 AIM = 1.02  # of the order: room for the error of the own baseline (assumed)
 CAP_AIM = 0.985  # of a cap
@@ -35,6 +35,7 @@ INTEGRAL = 0.2  # of the error each minute goes into the correction
 MOST_CORRECTION = 0.15  # of the target
 REBOUND_AIM = 0.25  # of the order that may come back at once; the limit is 0.40
 PEAK_ROOM = 0.8  # of the room below the forecast maximum that a rebound may use
+MOST_KEPT = 0.5  # of the batteries that would deliver: the others show what owners do (assumed)
 PAYBACK_HOURS = 4
 HOLD_ON_MS = 2 * HOUR_MS  # a capability call is held on for two hours from its deadline
 
@@ -189,16 +190,24 @@ class Response:
         # Owners who would deliver now: keep back what the forecast load leaves room for.
         # Some are held whole, so that the others still show what owners do.
         use = self.levers.usable("storage", now_ms, fleet, everyone)
-        base = owners.memory["power_kw"]
+        base = owners.coming_kw(now_ms)
         delivering = use & (base > 0.0)
         would = float(base[delivering].sum())
-        kept = min(PEAK_ROOM * self.room_kw(now_ms) / max(would, 1e-6), 1.0)
+        # No more than the event will take: a battery that is full too early cannot go on
+        # charging as its owner would, which counts as reduction that nobody ordered.
+        gained = owners.stock_kwh(fleet.watch["storage"].or_zero("soc"))
+        gained = (gained - owners.stock_kwh(owners.memory["soc"]))[use]
+        ahead = self.levers.quarters(order.start_ms, order.end_ms)[:, use].sum(axis=1)
+        charging_h = float(np.count_nonzero(ahead < 0.0)) / 4.0
+        event_h = (order.end_ms - order.start_ms) / HOUR_MS if charging_h == 0.0 else charging_h
+        most_kwh = 0.7 * part * float(self.up["storage"].sum()) * event_h
+        if float(gained.sum()) >= most_kwh:
+            delivering &= False
+        kept = min(PEAK_ROOM * self.room_kw(now_ms) / max(would, 1e-6), MOST_KEPT)
         hold = delivering & (keyed_fraction(np.arange(len(use)), 7) < kept)
         if hold.any():
             out += self.levers.command_batteries(now_ms, np.zeros(len(use)), hold)
-        out += self.desk.release(
-            "storage", np.flatnonzero(self.without.touched("storage") & ~hold)
-        )
+        out += self.desk.release("storage", np.flatnonzero(self.without.touched("storage") & ~hold))
         return out
 
     def room_kw(self, now_ms: int) -> float:
@@ -206,15 +215,18 @@ class Response:
         typical = self.calendar.typical_load_mw
         return float(typical.max() - typical[minute_of_day(now_ms)]) * KW_PER_MW
 
-    def _payback_kwh(self, end_ms: int) -> float:
+    def _payback_kwh(self, end_ms: int, fleet: Supervision) -> float:
         """Return what batteries may owe at `end_ms`: the room of their delivering hours.
 
-        A part of the rebound belongs to buildings and chargers; batteries get half of it.
+        A part of the rebound belongs to buildings and chargers; batteries get half of it, and
+        what was kept back before the order on top.
         """
         owners = self.habits.owners
         if owners is None:
             return 0.0
-        total = 0.0
+        soc = fleet.watch["storage"].or_zero("soc")
+        kept = owners.stock_kwh(soc) - owners.stock_kwh(owners.memory["soc"])
+        total = float(kept[self.without.touched("storage")].sum())
         for quarter in range(4 * PAYBACK_HOURS):
             at = end_ms + quarter * HOUR_MS // 4
             base = float(np.maximum(self.levers.quarters(at, at + 1), 0.0).sum())
@@ -233,7 +245,7 @@ class Response:
             self.without.freeze(now_ms, fleet, self.other)
             self.without.update(now_ms, fleet)
             levers.look_ahead(now_ms)
-            numbers.stage, numbers.safe_kwh = "hold", self._payback_kwh(end_ms)
+            numbers.stage, numbers.safe_kwh = "hold", self._payback_kwh(end_ms, fleet)
         levers.look_ahead(now_ms)
         # "All you have" is what lasts to the window's end; after it, what is left goes on.
         last_ms = order.end_ms if now_ms < order.end_ms else end_ms
@@ -275,13 +287,13 @@ class Response:
         if "storage" in up and self.habits.owners is not None:
             levers.learn_ceilings(fleet)
             use = levers.usable("storage", now_ms, fleet, everyone)
-            base = float(self.habits.owners.memory["power_kw"][use].sum())
+            base = float(self.habits.owners.coming_kw(now_ms)[use].sum())
             need = target - slow_cut + numbers.correction_kw
             writes, missing = levers.batteries(now_ms, base + need, use, fleet)
             out += writes
             numbers.safe_kwh -= max(self.cut_kw.get("storage", 0.0), 0.0) / 60.0
             step = 0.2 * missing / max(slow, 1e-6)
-            numbers.boost = float(np.clip(numbers.boost + step, 0.0, 1.0) * 0.98)
+            numbers.boost = float(np.clip(0.98 * numbers.boost + step, -0.5, 1.0))
         else:
             step = 0.2 * (target - numbers.delivered_kw) / max(slow, 1e-6)
             numbers.boost = float(np.clip(numbers.boost + step, -0.5, 1.0))

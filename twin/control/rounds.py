@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.control.baseline import keyed_fraction
+from twin.control.memory import whole
 from twin.control.supervision import Supervision
 from twin.record.exchange import Inventory
 from twin.record.table import Table
 
-type Floats = NDArray[np.float64]
-type Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 CIRCUITS = 4
 ANSWERED_MS = 900_000  # a terminal counts as connected when it answered within 15 min (verdict)
@@ -134,7 +135,7 @@ class Rounds:
     def note_failures(self, fleet: Supervision, now_ms: int) -> None:
         """Mark circuits that still read closed long after their trip."""
         closed = self.closed(fleet)
-        since = now_ms - self.memory.extra["opened_ms"]
+        since = now_ms - whole(self.memory, "opened_ms")
         stuck = (self.memory["open"] > 0.0) & closed & (since > FAILED_MS)
         self.memory["failed"][stuck] = 1.0
 
@@ -156,7 +157,8 @@ class Rounds:
         block = (late * CIRCUITS + circuit) * (self.district.max(initial=0) + 1)
         block = block + self.district[row]
         order = np.lexsort((row, self.lot[row], block))
-        circuit, row, kw, late, block = (a[order] for a in (circuit, row, kw, late, block))
+        circuit, row, kw = circuit[order], row[order], kw[order]
+        late, block = late[order], block[order]
         if len(row) == 0:
             return circuit, row, kw
         total = np.bincount(block, kw)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS, SECOND_MS
+from twin.control.memory import whole
 from twin.record.alarms import Condition, conditions, poll_period_ms
 from twin.record.exchange import Alarm, FleetReport, Inventory, KindInventory, Quality, Reading
 from twin.record.table import Table
@@ -62,8 +63,10 @@ class Watch:
                 "held_ms": np.zeros((rules, self.n), np.int64),
                 "since_ms": np.full((rules, self.n), NEVER_MS, np.int64),
                 "looked_ms": np.full(1, NEVER_MS, np.int64),
+                "first_ms": np.full(1, NEVER_MS, np.int64),
             },
         )
+        self.clean = np.zeros((len(kind.points), self.n))
 
     def get(self, point: str) -> NDArray[np.float64]:
         """Return the believed values of `point`, NaN where never read (a view)."""
@@ -74,11 +77,17 @@ class Watch:
         """Return the believed values of `point`, 0 where never read or not shown by the kind."""
         if point not in self.index:
             return np.zeros(self.n)
-        return np.nan_to_num(self.get(point), posinf=0.0, neginf=0.0)
+        row: NDArray[np.float64] = self.clean[self.index[point]]
+        return row
 
     def fresh(self, now_ms: int, within_ms: int = FRESH_MS) -> NDArray[np.bool_]:
         """Return which devices were read within `within_ms` before `now_ms`."""
         return np.asarray(now_ms - self.memory["time_ms"] <= within_ms)
+
+    def refresh(self) -> None:
+        """Work out `clean` (unknown is 0) from what is believed."""
+        np.copyto(self.clean, self.memory["value"])
+        self.clean[np.isnan(self.clean)] = 0.0
 
     def take(self, reading: Reading) -> None:
         """Believe what is believable of `reading`; anything of another shape is left aside."""
@@ -94,7 +103,8 @@ class Watch:
             self.memory["soc_step"] = np.where(good & np.isfinite(step), step, 0.0)
         np.copyto(held, value, where=good)
         np.copyto(self.memory["time_ms"], reading.time_ms, where=good, casting="same_kind")
-        self._repair(held[0] if len(held) > 0 else np.empty(0))
+        self._repair(held[0])
+        self.refresh()
 
     def _repair(self, power_kw: NDArray[np.float64]) -> None:
         """Turn power of an impossible sign, in place."""
@@ -120,13 +130,18 @@ class Watch:
         found: list[Alarm] = []
         since, held = self.memory["since_ms"], self.memory["held_ms"]
         looked = int(self.memory["looked_ms"][0])
+        silent = self._silent_periods(now_ms)
+        quiet = bool(silent.max(initial=0.0) <= 1.0)
         passed = 0 if looked == NEVER_MS else now_ms - looked
         self.memory["looked_ms"] = now_ms
         for i, rule in enumerate(self.rules):
-            value = self._quantity(rule, now_ms)
+            value = self._quantity(rule, silent)
             if value is None:
                 continue
             standing = since[i] != NEVER_MS
+            if rule.quantity == "silent_periods" and quiet and not standing.any():
+                held[i] = 0
+                continue
             holds = rule.holds(value, standing)
             if not holds.any() and not standing.any():
                 held[i] = 0
@@ -136,9 +151,7 @@ class Watch:
             begins = holds & ~standing & (held[i] >= rule.delay_s * SECOND_MS)
             ends = standing & ~holds
             for row in np.flatnonzero(ends):
-                found.append(
-                    Alarm(self.kind.name, int(row), rule.name, int(since[i, row]), now_ms)
-                )
+                found.append(Alarm(self.kind.name, int(row), rule.name, int(since[i, row]), now_ms))
             found += [
                 Alarm(self.kind.name, int(row), rule.name, now_ms) for row in np.flatnonzero(begins)
             ]
@@ -147,16 +160,20 @@ class Watch:
             since[i, ends] = NEVER_MS
         return found
 
-    def _quantity(self, rule: Condition, now_ms: int) -> NDArray[np.float64] | None:
+    def _silent_periods(self, now_ms: int) -> NDArray[np.float64]:
+        """Return for how many poll periods each device has been silent.
+
+        One that never answered is silent since the platform first looked.
+        """
+        heard = whole(self.memory, "time_ms")
+        heard = np.where(heard == NEVER_MS, int(self.memory.extra["first_ms"][0]), heard)
+        return np.asarray((now_ms - heard) / poll_period_ms(self.kind.name))
+
+    def _quantity(self, rule: Condition, silent: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Return what `rule` looks at; NaN where it is not known."""
         name = rule.quantity
         if name == "silent_periods":
-            start = self.memory["time_ms"].astype(np.float64)
-            # A device that never answered is silent since the platform began to look (at 0 age
-            # it would never be an alarm): its age counts from the first look.
-            never = start == NEVER_MS
-            start[never] = self._first_look(now_ms)
-            return np.asarray((now_ms - start) / poll_period_ms(self.kind.name))
+            return silent
         if name == "soc_step":
             return self.memory["soc_step"] if "soc" in self.index else None
         if name == "setpoint_error":
@@ -170,10 +187,6 @@ class Watch:
             excess = -self.get("demand_kw") - self.sites["export_limit_kw"]
             return np.asarray(excess / np.maximum(self.sites["contracted_kw"], 1e-9))
         return self.get(name) if name in self.index else None
-
-    def _first_look(self, now_ms: int) -> int:
-        first = self.memory.extra["first_ms"] if "first_ms" in self.memory.extra else None
-        return now_ms if first is None else int(first[0])
 
 
 class Supervision:
@@ -191,8 +204,6 @@ class Supervision:
             if name in inventory.sites
         }
         self.watch = {name: Watch(kind, sites) for name, kind in inventory.kinds.items()}
-        for watch in self.watch.values():
-            watch.memory.extra["first_ms"] = np.full(1, NEVER_MS, np.int64)
 
     def tables(self) -> dict[str, Table]:
         """Return everything that evolves."""
@@ -225,7 +236,7 @@ class Supervision:
             watch.get("discharged_today_kwh").copy()
             if "discharged_today_kwh" in watch.index
             else None,
-            watch.memory["time_ms"].copy(),
+            whole(watch.memory, "time_ms").copy(),
         )
 
     def scalar(self, kind: str, point: str) -> float | None:

@@ -19,7 +19,8 @@ from twin.grid import Limits, Network, violations
 from twin.record.alarms import AlarmWatch
 from twin.record.exchange import Inventory, Reports, SetPoint
 from twin.record.history import History, Incident
-from twin.record.monitor import DEVICE_KINDS, SOC_KINDS, MonitorTally
+from twin.record.monitor import DEVICE_KINDS, SOC_KINDS
+from twin.record.table import Table
 
 LEVELS = (10, 110, 220, 500)  # kV
 SCALARS = (
@@ -62,6 +63,7 @@ class Recorder:
         level = network.branches.kv
         self.branch_level = {k: np.flatnonzero(np.isclose(level, k)) for k in (110, 220, 500)}
         self.watch = AlarmWatch(inventory)
+        self.peak_grid: Table | None = None  # the network's state in the minute of `peak`
         self.seconds = 0
         self.site_kws: NDArray[np.float64] = np.zeros(inventory.sites.n)
 
@@ -258,7 +260,10 @@ class Recorder:
             circuit += np.where(has, sites.behind_circuits(run.kinds, enrolled_only=False), 0.0)
             enrolled = np.where(has, sites.behind_circuits(run.kinds, enrolled_only=True), 0.0)
             answered[sites.device_site["terminal"]] = run.channels["terminal"].state["time_ms"]
+        if run.grid is not None:
+            self.peak_grid = run.grid.state.copy()
         history.peak = {
+            **{f"grid.{name}": values for name, values in run.injections.items()},
             "load_mw": np.array([load]),
             "index": np.array([history.filled]),
             "site.demand_kw": meter_kw.copy(),

@@ -94,6 +94,7 @@ class Simulation:
         self.now_ms = world.start_ms
         self.timeline: tuple[Entry, ...] = world.timeline
         self.snapshot: GridSnapshot | None = None
+        self.injections: dict[str, NDArray[np.float64]] = {}
         # Timeline entries done, set-point writes numbered, timeline entries told to the logic.
         self.counters = Table((), 0, {"done": np.zeros(3, np.int64)})
         self.period = Table((), 0, {"seconds": np.zeros(1, np.int64)})
@@ -266,13 +267,19 @@ class Simulation:
             rotating = np.bincount(busbar, weights=meter + inverter, minlength=busbars)
             reactive = POWER_FACTOR_TAN * np.maximum(rotating + background, 0.0)
             minute = minute_of_day(start_ms)
+            self.injections = {
+                "demand_mw": demand_kw / 1_000.0,
+                "demand_mvar": reactive / 1_000.0,
+                "plant_mw": world.plant_mw[minute],
+                "pumped_mw": np.array(world.pumped_mw[minute]),
+            }
             self.snapshot = self.grid.step(
                 start_ms,
                 float(seconds),
-                demand_kw / 1_000.0,
-                reactive / 1_000.0,
-                world.plant_mw[minute],
-                float(world.pumped_mw[minute]),
+                self.injections["demand_mw"],
+                self.injections["demand_mvar"],
+                self.injections["plant_mw"],
+                float(self.injections["pumped_mw"]),
             )
         if self.recorder is not None:
             self.recorder.period(self, start_ms, seconds, means, background, env)
@@ -350,6 +357,7 @@ class Simulation:
         other.now_ms = self.now_ms
         other.timeline = tuple(sorted((*self.timeline, *extra)))
         other.snapshot = self.snapshot
+        other.injections = self.injections
         other.counters = self.counters.copy()
         other.period = self.period.copy()
         return other

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.assets.kind import Kind
 from twin.chance import generator
 from twin.clock import MINUTE_MS
-from twin.record.exchange import Point, Quality, Reading
+from twin.engine.world import World
+from twin.record.exchange import Inventory, Point, Quality, Reading
 from twin.record.table import Table
 
 NEVER_MS = -(10**15)
@@ -145,3 +147,27 @@ def answering(
 def copy_channels(channels: Mapping[str, Channel]) -> dict[str, Channel]:
     """Fork all channels."""
     return {name: channel.fork() for name, channel in channels.items()}
+
+
+def open_channels(world: World, kinds: Mapping[str, Kind]) -> dict[str, Channel]:
+    """Return the channels of all kinds, with the pseudo kinds ``meter`` and ``city``."""
+    distortion = Distortion.from_data()
+    clean = replace(distortion, dead_share=0.0, reversed_share=0.0)
+    inventory, sector = world.inventory, world.inventory.sites.i8("sector")
+    channels = {}
+    for name, registered in inventory.kinds.items():
+        if name not in kinds and name not in ("meter", "city"):
+            continue
+        scale, own = _scale(inventory, name), distortion if name != "city" else clean
+        of_device = sector[registered.columns.i8("site")] if name in kinds else np.zeros(0, np.int64)
+        answers = answering(name, len(scale), of_device, distortion, world.seed)
+        channels[name] = Channel(name, registered.points, scale, answers, own, world.seed)
+    return channels
+
+
+def _scale(inventory: Inventory, name: str) -> NDArray[np.float64]:
+    if name == "city":
+        return np.array([inventory.max_load_mw])
+    if name == "meter":
+        return inventory.sites.f8("demand_kw")
+    return inventory.kinds[name].columns.f8("rated_kw")

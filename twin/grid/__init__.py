@@ -10,8 +10,9 @@ from twin.grid.flow import LoadFlow, Solution
 from twin.grid.imported import from_pandapower
 from twin.grid.limits import Limits, Violations, violations
 from twin.grid.network import Network
-from twin.grid.operation import Divergence, GridOperation, GridSnapshot
+from twin.grid.operation import GridOperation
 from twin.grid.outages import single_outages
+from twin.grid.snapshot import Divergence, GridSnapshot
 from twin.grid.spec import (
     DistrictSpec,
     InfeedSpec,

@@ -119,7 +119,8 @@ class Draft:
         """Add `count` circuits; `apart` makes each a branch that can be lost alone."""
         name = f"{self.buses[a].station} - {self.buses[b].station} {line.kv:g} kV"
         if apart:
-            for k in range(count):
+            already = sum({r.from_bus, r.to_bus} == {a, b} for r in self.lines)
+            for k in range(already, already + count):
                 self.lines.append(LineRow(f"{name} #{k + 1}", a, b, km, line, 1))
         else:
             self.lines.append(LineRow(name, a, b, km, line, count))

@@ -17,19 +17,21 @@ import numpy as np
 from lightsim2grid.algorithm import NR_KLU
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from twin.grid.network import Network
 from twin.grid.ordering import factor_pattern
 from twin.kernels import flow as kernel
-from twin.kernels.flow_newton import LOAD, REGULATED, SLACK, newton, power_gap
+from twin.kernels.flow_newton import LOAD, REGULATED, SLACK, Symbolic, newton, power_gap
 
-__all__ = ["LoadFlow", "Solution"]
+__all__ = ["LoadFlow", "Pattern", "Solution"]
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 C16 = NDArray[np.complex128]
 
 _STOP = (1e-9, 20)  # power mismatch [pu], iterations; keeps voltages within 1e-8 pu
+_NONE = np.zeros(0, dtype=np.int64)
 AT_MAX, REGULATING, AT_MIN = 1, 0, -1
 _COLLAPSED_PU = 0.5  # a converged voltage below this is a solution on the lower branch
 
@@ -56,6 +58,24 @@ class Solution:
     mismatch_pu: float
     worst_bus: int
     solves: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What depends on buses and branches alone and is shared between forks.
+
+    Attributes
+    ----------
+    symbolic : pattern of the factors, see `twin.grid.ordering.factor_pattern`
+    tapped : (5, tapped branches), see `twin.kernels.flow.write_admittances`
+    bank_place : places of the capacitors in Ybus
+    rest : entries of Ybus without what taps and capacitors contribute [pu]
+    """
+
+    symbolic: Symbolic
+    tapped: I8
+    bank_place: I8
+    rest: C16
 
 
 class LoadFlow:
@@ -89,9 +109,9 @@ class LoadFlow:
         self.y = self._y_start.copy()
         self._limit = np.ascontiguousarray(np.vstack([b.limit_from_pu, b.limit_to_pu]))
         self._ybus = sparse.csc_matrix((m.data.copy(), m.indices, m.indptr), shape=(n, n))
-        self._find_touched()
         self._matrix = (self._ybus.data, m.indices, m.indptr)
-        self._symbolic = factor_pattern(m.indices, m.indptr)
+        self._dead = _NONE
+        self.pattern: Pattern = _pattern(network) if like is None else like.pattern
 
     def _set_points(self, n: int) -> None:
         """Note the voltages that slack and regulated buses hold."""
@@ -107,60 +127,46 @@ class LoadFlow:
         self._kind[self.regulated] = REGULATED
         self._kind[self.slack] = SLACK
 
-    def _find_touched(self) -> None:
-        """Find the entries of Ybus that taps and capacitors touch, and what else is in them."""
-        network, m = self.network, self.network.matrix
-        rows = np.flatnonzero(network.branches.tap_group >= 0)
-        f, t = self.ends[0, rows], self.ends[1, rows]
-        self.tapped = np.ascontiguousarray(
-            np.vstack(
-                [
-                    rows,
-                    _places(m.indices, m.indptr, f, f),
-                    _places(m.indices, m.indptr, f, t),
-                    _places(m.indices, m.indptr, t, f),
-                    network.branches.tap_group[rows],
-                ]
-            ).astype(np.int64)
-        )
-        banks = network.capacitors
-        self._bank_place = _places(m.indices, m.indptr, banks.bus, banks.bus)
-        rest = m.data.copy()
-        for row, y in ((1, kernel.YFF), (2, kernel.YFT), (3, kernel.YTF)):
-            np.subtract.at(rest, self.tapped[row], self._y_start[y, rows])
-        np.subtract.at(rest, self._bank_place, self._bank_y(banks.start))
-        self._touched = np.unique(np.concatenate([self.tapped[1:4].ravel(), self._bank_place]))
-        self._rest = rest[self._touched]
+    def set_positions(self, tap: I8, capacitor: I8, out: I8 = _NONE, dead: I8 = _NONE) -> None:
+        """Write tap positions, capacitor steps and lost branches into the admittances.
 
-    def _bank_y(self, step: I8) -> C16:
-        """Return the shunt admittance of capacitor steps [pu]."""
-        return np.asarray(1j * step * (self.network.capacitors.step_mvar / self.network.base_mva))
+        What stands there depends on the arguments only, not on what stood there before.
 
-    def set_positions(self, tap: I8, capacitor: I8) -> None:
-        """Write tap positions and capacitor steps into the admittances.
-
-        What stands there depends on the positions only, not on the way to them.
+        Parameters
+        ----------
+        tap, capacitor : position of each tap group, step of each bank
+        out : rows of branches out of service
+        dead : rows of buses that no slack reaches any more; they are held at 0
         """
         taps = self.network.taps
         ratio = (1.0 + tap * taps.step) / (1.0 + taps.start * taps.step)
-        data = self._ybus.data
-        data[self._touched] = self._rest
-        kernel.write_admittances(ratio, self.tapped, self._y_start, self.y, data)
-        np.add.at(data, self._bank_place, self._bank_y(capacitor))
+        data, at = self._ybus.data, self.pattern
+        data[:] = at.rest
+        self.y[:] = self._y_start
+        kernel.write_admittances(ratio, at.tapped, self._y_start, self.y, data)
+        np.add.at(data, at.bank_place, _bank_y(self.network, capacitor))
+        for row in out:
+            self._take_out(int(row))
+        self._dead = dead
+
+    def _take_out(self, row: int) -> tuple[I8, C16]:
+        """Take a branch out of the admittances; return where, and what stood there."""
+        m, (f, t) = self.network.matrix, self.ends[:, row]
+        at = _places(m.indices, m.indptr, np.array([f, f, t, t]), np.array([f, t, f, t]))
+        before = self._ybus.data[at].copy()
+        self._ybus.data[at] -= self.y[:, row]
+        self.y[:, row] = 0.0
+        return at, before
 
     @contextmanager
     def without_branch(self, row: int) -> Iterator[None]:
         """Take one branch out while the context lasts; positions must not be set meanwhile."""
-        data, m = self._ybus.data, self.network.matrix
-        f, t = self.ends[:, row]
-        at = _places(m.indices, m.indptr, np.array([f, f, t, t]), np.array([f, t, f, t]))
-        before, y = data[at].copy(), self.y[:, row].copy()
-        data[at] -= y
-        self.y[:, row] = 0.0
+        y = self.y[:, row].copy()
+        at, before = self._take_out(row)
         try:
             yield
         finally:
-            data[at] = before
+            self._ybus.data[at] = before
             self.y[:, row] = y
 
     @property
@@ -218,15 +224,17 @@ class LoadFlow:
 
     def _newton(self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8) -> tuple[bool, C16]:
         """Run Newton's method once; return whether it converged, and the voltages."""
-        at, target, kind = self._problem(power, v, mode, q_min, q_max)
+        at, target, kind = self.problem(power, v, mode, q_min, q_max)
         start = at.copy()
-        good, _ = newton(self._matrix, self._symbolic, target, kind, at, _STOP)
+        good, _ = newton(self._matrix, self.pattern.symbolic, target, kind, at, _STOP)
         if not good:
-            good, at = self._klu(start, target, kind)
-        low = float(np.abs(at).min())
+            good, at = self.klu(start, target, kind)
+        size = np.abs(at)
+        size[self._dead] = 1.0
+        low = float(size.min())
         return bool(good and np.isfinite(low) and low > _COLLAPSED_PU), at
 
-    def _klu(self, start: C16, target: C16, kind: I8) -> tuple[bool, C16]:
+    def klu(self, start: C16, target: C16, kind: I8) -> tuple[bool, C16]:
         """Solve by lightsim2grid, which pivots; for where blocks in a fixed order fail."""
         solver = NR_KLU()  # a fresh one: what was solved before must leave no trace
         slack = np.flatnonzero(kind == SLACK).astype(np.int32)
@@ -237,25 +245,36 @@ class LoadFlow:
         good = solver.solve(self._ybus, start, target, slack, weights, pv, pq, *_STOP[::-1])
         return (True, np.asarray(solver.get_V())) if good else (False, start)
 
-    def _problem(self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8) -> tuple[C16, C16, I8]:
+    def problem(self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8) -> tuple[C16, C16, I8]:
         """Return start voltages, injections and bus types under the modes."""
         start, target, kind = v.copy(), power.copy(), self._kind.copy()
         start[self.slack] = self._v_slack
         free = mode == REGULATING
         held = self.regulated[free]
-        start[held] *= self._held[free] / np.abs(start[held])
+        start[held] *= self._held[free] / np.maximum(np.abs(start[held]), 1e-9)
         if len(held) < len(mode):
             limited = self.regulated[~free]
             target[limited] += 1j * np.where(mode == AT_MAX, q_max, q_min)[~free]
             kind[limited] = LOAD
+        if len(self._dead) > 0:
+            start[self._dead], target[self._dead], kind[self._dead] = 0.0, 0.0, SLACK
         return start, target, kind
 
     def _failed(self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8, solves: int) -> Solution:
         """Return the given voltages and how badly they fit the injections."""
-        start, target, kind = self._problem(power, v, mode, q_min, q_max)
+        start, target, kind = self.problem(power, v, mode, q_min, q_max)
         found = np.empty_like(start)
         gap, worst = power_gap(self._matrix, target, kind, start, found)
         return Solution(False, v, found, mode, float(gap), int(worst), solves)
+
+    def reached(self, out: I8) -> NDArray[np.bool_]:
+        """Return which buses a slack reaches without the branches `out`."""
+        n, left = self.network.n_bus, np.ones(self.network.n_branch, dtype=bool)
+        left[out] = False
+        f, t = self.ends[:, left]
+        graph = sparse.coo_matrix((np.ones(len(f), dtype=np.int8), (f, t)), shape=(n, n))
+        _, part = connected_components(graph, directed=False)
+        return np.asarray(np.isin(part, part[self.slack]))
 
     def loading_pct(self, v: C16) -> F8:
         """Return the loading of every branch, the larger current of both ends [% of rated]."""
@@ -268,6 +287,27 @@ class LoadFlow:
         power = np.empty((2, self.network.n_branch), dtype=np.complex128)
         kernel.branch_power(self.ends, self.y, v, power)
         return np.asarray(power * self.network.base_mva)
+
+
+def _bank_y(network: Network, step: I8) -> C16:
+    """Return the shunt admittance of capacitor steps [pu]."""
+    return np.asarray(1j * step * (network.capacitors.step_mvar / network.base_mva))
+
+
+def _pattern(network: Network) -> Pattern:
+    """Find the entries of Ybus that taps and capacitors touch, and what else is in them."""
+    m, branches, banks = network.matrix, network.branches, network.capacitors
+    rows = np.flatnonzero(branches.tap_group >= 0)
+    f, t = branches.from_bus[rows], branches.to_bus[rows]
+    places = [_places(m.indices, m.indptr, a, b) for a, b in ((f, f), (f, t), (t, f))]
+    tapped = np.ascontiguousarray(np.vstack([rows, *places, branches.tap_group[rows]]))
+    bank_place = _places(m.indices, m.indptr, banks.bus, banks.bus)
+    rest = m.data.copy()
+    for place, y in zip(places, (branches.yff, branches.yft, branches.ytf), strict=True):
+        np.subtract.at(rest, place, y[rows])
+    np.subtract.at(rest, bank_place, _bank_y(network, banks.start))
+    symbolic = factor_pattern(m.indices, m.indptr)
+    return Pattern(symbolic, tapped.astype(np.int64), bank_place, rest)
 
 
 def _places(indices: NDArray[np.int32], indptr: NDArray[np.int32], row: I8, column: I8) -> I8:

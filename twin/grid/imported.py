@@ -116,6 +116,8 @@ def _read(path: Path) -> Any:
         raise _problem(str(path), "file", text, "a pandapower network saved as JSON") from broken
     if not isinstance(net, pp.pandapowerNet):
         raise _problem(str(path), "file", type(net).__name__, "a pandapower network saved as JSON")
+    if "tap_dependency_table" not in net.trafo:  # nets from before pandapower 3
+        net.trafo["tap_dependency_table"] = False
     return net
 
 
@@ -155,7 +157,7 @@ def _none() -> I8:
 
 def _buses(net: Any, bus_of: I8, n: int) -> Buses:
     """Name each internal bus after its first pandapower bus."""
-    name = np.array([f"bus {k}" for k in range(n)], dtype="U96")
+    name = np.array([f"bus {k}" for k in range(n)], dtype=object)
     kv = np.ones(n)
     for index in net.bus.index[::-1]:
         row = int(bus_of[index])
@@ -168,7 +170,8 @@ def _buses(net: Any, bus_of: I8, n: int) -> Buses:
         for again in np.flatnonzero(name == twice).tolist():
             name[again] = f"{twice} ({again})"
     zero = np.zeros(n)
-    return Buses(name, kv, name.copy(), np.zeros(n, dtype=np.int64), zero, zero.copy())
+    text = name.astype(np.str_)
+    return Buses(text, kv, text.copy(), np.zeros(n, dtype=np.int64), zero, zero.copy())
 
 
 def _busbars(net: Any, bus_of: I8) -> tuple[Busbars, NDArray[np.complex128]]:

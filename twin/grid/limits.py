@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twin.grid.equipment import read_table
 from twin.grid.network import Network
-from twin.grid.operation import GridSnapshot
+from twin.grid.snapshot import GridSnapshot
 
 __all__ = ["Limits", "Violations", "violations"]
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.errors import InputProblems, Problem
 from twin.grid.flow import LoadFlow, Solution
 from twin.grid.network import Network
+from twin.grid.snapshot import Divergence, GridSnapshot
 from twin.kernels import flow as kernel
 from twin.record.table import Table
 
-__all__ = ["Divergence", "GridOperation", "GridSnapshot"]
+__all__ = ["GridOperation"]
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -22,55 +22,6 @@ _SETTLE_ROUNDS = 200
 _SETTLE_PERIOD_MS = 60_000
 _EASED, _EASE_STEP = 0.6, 0.02  # of the load, where all of it cannot be met at once
 _SETTLED_ROUNDS = 6  # quiet periods in a row, longer than the longest delay
-
-
-@dataclass(frozen=True, slots=True)
-class Divergence:
-    """A load flow without a solution.
-
-    Attributes
-    ----------
-    mismatch_mw : largest power mismatch at the previous voltages [MW or Mvar]
-    worst_bus : row of the bus where it is
-    """
-
-    now_ms: int
-    mismatch_mw: float
-    worst_bus: int
-
-
-@dataclass(frozen=True, slots=True)
-class GridSnapshot:
-    """The network at one moment; every quantity is finite, also after a divergence.
-
-    Attributes
-    ----------
-    vm_pu, va_rad : (buses,) voltage
-    loading_pct : (branches,) larger current of both ends over the rating
-    infeed_mw : (infeeds,) imports into the grid
-    slack_mw : what the slack gives beyond its share of the imports
-    plant_mw, pumped_mw : into the grid
-    losses_mw : of lines, transformers
-    load_mw : sent-out load: imports and local plants with losses, without pumped storage
-        (pumping is no load)
-    tap_moves, capacitor_moves : in this period
-    converged : False repeats the previous voltages; `divergence` says more
-    """
-
-    now_ms: int
-    vm_pu: F8
-    va_rad: F8
-    loading_pct: F8
-    infeed_mw: F8
-    slack_mw: float
-    plant_mw: F8
-    pumped_mw: float
-    losses_mw: float
-    load_mw: float
-    tap_moves: int
-    capacitor_moves: int
-    converged: bool
-    divergence: Divergence | None
 
 
 class GridOperation:
@@ -96,7 +47,6 @@ class GridOperation:
         self._slacks = np.flatnonzero(sources.slack)
         self._others = np.flatnonzero(~sources.slack)
         self._fixed_pu = network.fixed_mva / network.base_mva
-        self._fixed_mw = float(network.fixed_mva.real.sum())
         self.state = self._first_state()
 
     def _first_state(self) -> Table:
@@ -112,6 +62,8 @@ class GridOperation:
         extra: dict[str, NDArray[np.generic]] = {
             "tap": tap,
             "capacitor": bank,
+            "out_of_service": np.zeros(network.n_branch, dtype=np.int8),
+            "dead": np.zeros(network.n_bus, dtype=np.int8),
             "reactive_mode": np.zeros(len(self.flow.regulated), dtype=np.int64),
             "losses_mw": np.zeros(1),
             "slack_mw": np.zeros(1),
@@ -130,6 +82,26 @@ class GridOperation:
         twin.flow = LoadFlow(self.network, like=self.flow)
         twin.state = self.state.copy()
         return twin
+
+    def switch_branch(self, name: str, *, in_service: bool) -> None:
+        """Trip the branch called `name`, or bring it back.
+
+        Buses that no slack reaches any more are dead: their voltage is 0 and what stands there
+        is not supplied.
+
+        Raises InputProblems when there is no such branch.
+        """
+        rows = np.flatnonzero(self.network.branches.name == name)
+        if len(rows) != 1:
+            problem = Problem("network", "branch", name, "the name of one branch of the network")
+            raise InputProblems([problem])
+        out, dead = self._whole("out_of_service"), self._whole("dead")
+        out[rows] = 0 if in_service else 1
+        reached = self.flow.reached(np.flatnonzero(out))
+        back = np.flatnonzero((dead == 1) & reached)
+        dead[:] = ~reached
+        start = self.network.v_start
+        self.state["v_real"][back], self.state["v_imag"][back] = start.real[back], start.imag[back]
 
     @property
     def tap_position(self) -> I8:
@@ -150,6 +122,11 @@ class GridOperation:
     def capacitor_moves(self) -> I8:
         """Switchings of each capacitor bank so far (a view)."""
         return self._row("capacitor", kernel.MOVES)
+
+    @property
+    def branches_out(self) -> I8:
+        """Rows of branches out of service."""
+        return np.flatnonzero(self._whole("out_of_service"))
 
     @property
     def reactive_mode(self) -> I8:
@@ -244,15 +221,27 @@ class GridOperation:
         Imports are shared out so that they meet demand and the last losses; the slack gives its
         share and what is left over. Reactive power of sources is not in.
         """
-        source_mw = np.zeros(len(self.network.sources.bus))
+        network, base = self.network, self.network.base_mva
+        source_mw = np.zeros(len(network.sources.bus))
         source_mw[self._plants] = plant_mw
         source_mw[self._pumped] = pumped_mw
-        needed = float(demand_mw.sum()) + float(self.state["losses_mw"][0]) - self._fixed_mw
-        source_mw[self._infeeds] = (needed - float(source_mw.sum())) * self._share
-        power = self._fixed_pu.copy()
-        base = self.network.base_mva
-        power[self.network.busbars.bus] -= (demand_mw + 1j * demand_mvar) / base
-        np.add.at(power, self.network.sources.bus[self._others], source_mw[self._others] / base)
+        share, fixed = self._share, self._fixed_pu
+        dead = self._whole("dead")
+        if dead.any():
+            lost = dead == 1
+            unsupplied = lost[network.busbars.bus]
+            demand_mw = np.where(unsupplied, 0.0, demand_mw)
+            demand_mvar = np.where(unsupplied, 0.0, demand_mvar)
+            source_mw[lost[network.sources.bus]] = 0.0
+            share = np.where(lost[network.sources.bus[self._infeeds]], 0.0, share)
+            share = share / share.sum()
+            fixed = np.where(lost, 0.0, fixed)
+        needed = float(demand_mw.sum()) + float(self.state["losses_mw"][0])
+        needed -= float(fixed.real.sum()) * base
+        source_mw[self._infeeds] = (needed - float(source_mw.sum())) * share
+        power = fixed.copy()
+        power[network.busbars.bus] -= (demand_mw + 1j * demand_mvar) / base
+        np.add.at(power, network.sources.bus[self._others], source_mw[self._others] / base)
         if not np.isfinite(power).all():
             raise ValueError("a demand or a plant's power is not finite")
         return source_mw, power
@@ -278,7 +267,7 @@ class GridOperation:
         """
         source_mw, power = self.injections(demand_mw, demand_mvar, plant_mw, pumped_mw)
         q_min, q_max = self.reactive_limits(source_mw)
-        self.flow.set_positions(self.tap_position, self.capacitor_step)
+        self.write_positions()
         solution = self.flow.solve(power, self.v, self.reactive_mode, q_min, q_max)
         if not solution.converged:
             # once more from the network's own start: the last solution may lie too far away
@@ -287,6 +276,12 @@ class GridOperation:
             if again.converged:
                 return again, source_mw, power
         return solution, source_mw, power
+
+    def write_positions(self) -> None:
+        """Write present taps, steps and lost branches into the load flow."""
+        out = self.branches_out
+        dead = np.flatnonzero(self._whole("dead"))
+        self.flow.set_positions(self.tap_position, self.capacitor_step, out, dead)
 
     def settle_losses(
         self, demand_mw: F8, demand_mvar: F8, plant_mw: F8, pumped_mw: float, rounds: int = 2
@@ -299,7 +294,7 @@ class GridOperation:
 
     def take(self, state: Table) -> None:
         """Take positions, voltages and losses of an operation of the same buses and branches."""
-        for name in ("v_real", "v_imag", "tap", "capacitor", "losses_mw"):
+        for name in ("v_real", "v_imag", "tap", "capacitor", "losses_mw", "out_of_service", "dead"):
             self.state[name] = state[name]
 
     def _keep(self, solution: Solution, source_mw: F8, power: C16) -> None:
@@ -319,9 +314,10 @@ class GridOperation:
     def _regulate(self, now_ms: int, v: C16) -> tuple[int, int]:
         vm = np.abs(v)
         taps, banks = self.network.taps, self.network.capacitors
+        vm[self._whole("dead") == 1] = np.nan  # compares as neither low nor high: nothing moves
         q_group = np.zeros(len(taps.bus))
         flow = self.flow
-        kernel.group_reactive(flow.tapped, flow.ends, flow.y, v, q_group)
+        kernel.group_reactive(flow.pattern.tapped, flow.ends, flow.y, v, q_group)
         q_group *= self.network.base_mva
         drawn = np.append(q_group, 0.0)[banks.group]  # group -1 sees 0
         measured = np.vstack([vm[banks.bus], drawn])

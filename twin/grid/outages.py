@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from twin.grid.flow import LoadFlow, Solution
-from twin.grid.network import Branches, Network, Sources
+from twin.grid.network import Network, Sources
 from twin.grid.operation import GridOperation
 from twin.record.columns import Columns
 
@@ -103,31 +101,24 @@ def _branch_cases(
     network, flow = operation.network, operation.flow
     source_mw, power = operation.injections(*point)
     limits = operation.reactive_limits(source_mw)
-    flow.set_positions(operation.tap_position, operation.capacitor_step)
+    operation.write_positions()
     b, v, mode = network.branches, operation.v, operation.reactive_mode
+    out = operation.branches_out
+    # circuits between the same two buses stand in for each other
+    pair = np.minimum(b.from_bus, b.to_bus) * network.n_bus + np.maximum(b.from_bus, b.to_bus)
+    alive = int(flow.reached(out).sum())
     kv = network.buses.kv
     low_side = np.where(b.kind == "transformer", b.kv, np.minimum(kv[b.from_bus], kv[b.to_bus]))
-    for k in np.flatnonzero(low_side > above_kv):
+    for k in np.setdiff1d(np.flatnonzero(low_side > above_kv), out):
         name, kind = str(b.name[k]), str(b.kind[k])
-        if _islands(b, int(k), network.n_bus):
+        same = np.count_nonzero(pair == pair[k]) - np.count_nonzero(pair[out] == pair[k])
+        if same == 1 and int(flow.reached(np.append(out, k)).sum()) < alive:
             yield _Case(name, kind, False, np.nan, -1, 0, np.nan, np.nan)
             continue
         with flow.without_branch(int(k)):
             solution = flow.solve(power, v, mode, *limits)
             loading = flow.loading_pct(solution.v)
         yield _case(name, kind, solution, loading, limit_pct)
-
-
-def _islands(branches: Branches, lost: int, n_bus: int) -> bool:
-    """Say whether the network falls apart without one branch."""
-    f, t = branches.from_bus, branches.to_bus
-    same = (f == f[lost]) & (t == t[lost]) | (f == t[lost]) & (t == f[lost])
-    if np.count_nonzero(same) > 1:
-        return False
-    left = np.arange(len(f)) != lost
-    graph = sparse.csr_matrix((np.ones(left.sum()), (f[left], t[left])), shape=(n_bus, n_bus))
-    parts, _ = connected_components(graph, directed=False)
-    return bool(parts > 1)
 
 
 def _source_cases(

@@ -207,9 +207,7 @@ class Admittances:
 def admittances(net: Any) -> Admittances:
     """Read Ybus, Yf and Yt of a solved net from ``net._ppc["internal"]``."""
     internal = net._ppc["internal"]
-    ybus = sparse.csc_matrix(internal["Ybus"], dtype=np.complex128)
-    ybus.sum_duplicates()
-    ybus.sort_indices()
+    ybus = _symmetric_pattern(internal["Ybus"])
     branch = internal["branch"]
     from_bus = np.real(branch[:, 0]).astype(np.int64)
     to_bus = np.real(branch[:, 1]).astype(np.int64)
@@ -243,6 +241,20 @@ def admittances(net: Any) -> Admittances:
     )
 
 
+def _symmetric_pattern(matrix: Any) -> sparse.csc_matrix:
+    """Return the matrix with an entry, if need be 0, wherever its transpose has one."""
+    given = sparse.coo_matrix(matrix, dtype=np.complex128)
+    n, nothing = given.shape[0], np.zeros(given.nnz, dtype=np.complex128)
+    each = np.arange(n)
+    row = np.concatenate([given.row, given.col, each])
+    column = np.concatenate([given.col, given.row, each])
+    data = np.concatenate([given.data, nothing, np.zeros(n, dtype=np.complex128)])
+    whole = sparse.csc_matrix((data, (row, column)), shape=given.shape)
+    whole.sum_duplicates()
+    whole.sort_indices()
+    return whole
+
+
 @dataclass(frozen=True, slots=True)
 class Ends:
     """Names and ratings of every internal branch; limits are currents in per unit."""
@@ -257,7 +269,7 @@ class Ends:
 def ends(net: Any, found: Admittances, kv: F8) -> Ends:
     """Return names and ratings of the internal branches; `kv` is by internal bus."""
     n = len(found.from_bus)
-    name = np.array([f"branch {k}" for k in range(n)], dtype="U96")
+    name = np.array([f"branch {k}" for k in range(n)], dtype=object)
     kind = np.full(n, "other", dtype="U12")
     rating, low, high = np.full(n, np.inf), np.full(n, np.inf), np.full(n, np.inf)
     if "line" in found.branch_of:
@@ -281,4 +293,4 @@ def ends(net: Any, found: Admittances, kv: F8) -> Ends:
     # a rating of 0 or none given is no limit
     for column in (rating, low, high):
         column[~(column > 0.0)] = np.inf
-    return Ends(name, kind, rating, low, high)
+    return Ends(name.astype(np.str_), kind, rating, low, high)

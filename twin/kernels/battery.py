@@ -69,7 +69,6 @@ def _between(x: float, start: float, full: float) -> float:
     return min(1.0, max(0.0, (x - start) / (full - start)))
 
 
-@njit(cache=True)
 def tabulate(
     soc: NDArray[np.float64], voltage_v: NDArray[np.float64],
     factor_soc: NDArray[np.float64], factor: NDArray[np.float64],
@@ -167,7 +166,9 @@ def _fast(
     for _ in range(seconds):
         high = min(discharge_most, (soc - k[SOC_MIN]) * per_taper)
         low = min(charge_most, (k[SOC_MAX] - soc) * per_taper)
-        high = high if high >= least else 0.0
+        # Limits hold at the terminals; a PCS carries 110 % (GB/T 34120, general knowledge), so
+        # that auxiliaries fit on top.
+        high = high + auxiliary if high >= least else 0.0
         low = low if low >= least else 0.0
         pcs += min(max(goal - pcs, -ramp), ramp)
         pcs = min(max(pcs, -low), high)
@@ -202,7 +203,7 @@ def _fast(
     state[STORED, d], state[CELL_HEAT, d] = stored, cell_heat
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def advance(
     state: NDArray[np.float64], plate: NDArray[np.float64], table: NDArray[np.float64],
     constants: NDArray[np.float64], ambient_c: float, span_s: tuple[int, int],
@@ -218,6 +219,19 @@ def advance(
     ambient_c : outdoor air [C]
     span_s : (start, seconds); the span lies within one minute
     """
+    start_s, seconds = span_s
+    for d in range(state.shape[1]):
+        if start_s % 60 == 0:
+            _slow(state, plate, table, constants, ambient_c, d)
+        _fast(state, plate, table, constants, seconds, d)
+
+
+@njit(cache=True, parallel=True)
+def advance_threaded(
+    state: NDArray[np.float64], plate: NDArray[np.float64], table: NDArray[np.float64],
+    constants: NDArray[np.float64], ambient_c: float, span_s: tuple[int, int],
+) -> None:  # fmt: skip
+    """Do what `advance` does, stations spread over threads; the same bits."""
     start_s, seconds = span_s
     for d in prange(state.shape[1]):
         if start_s % 60 == 0:

@@ -88,7 +88,8 @@ def _gains(
     runs = uses[use, START] <= own_minute < uses[use, STOP] or uses[use, STOP] >= 1440.0
     state[OCCUPIED, d] = 1.0 if uses[use, PEOPLE] >= k[OCCUPIED_SHARE] else 0.0
 
-    internal = floor * (uses[use, PEOPLE_W] * people + uses[use, EQUIPMENT_W] * uses[use, EQUIPMENT])
+    internal = floor * uses[use, PEOPLE_W] * people
+    internal += floor * uses[use, EQUIPMENT_W] * uses[use, EQUIPMENT]
     sun = weather[CLOUD + int(plate[DISTRICT, d])]
     solar = floor * uses[use, APERTURE] * weather[VERTICAL_W_M2] * sun
     air_kw = k[INTERNAL_TO_AIR] * internal + k[SOLAR_TO_AIR] * solar
@@ -265,7 +266,7 @@ def _fast(
     state[POWER, d] = -(chiller + other)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def advance(
     state: NDArray[np.float64], plate: NDArray[np.float64],
     data: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
@@ -284,6 +285,22 @@ def advance(
     """
     start_s, seconds, step_s = span_s
     # Inner steps that begin in [start, start + seconds).
+    steps = (start_s + seconds - 1) // step_s - (start_s - 1) // step_s
+    for d in range(state.shape[1]):
+        if start_s % 60 == 0:
+            _slow(state, plate, data, weather, d)
+        if steps > 0:
+            _fast(state, plate, data[2], weather[OUT_C], (steps, step_s), d)
+
+
+@njit(cache=True, parallel=True)
+def advance_threaded(
+    state: NDArray[np.float64], plate: NDArray[np.float64],
+    data: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    weather: NDArray[np.float64], span_s: tuple[int, int, int],
+) -> None:  # fmt: skip
+    """Do what `advance` does, buildings spread over threads; the same bits."""
+    start_s, seconds, step_s = span_s
     steps = (start_s + seconds - 1) // step_s - (start_s - 1) // step_s
     for d in prange(state.shape[1]):
         if start_s % 60 == 0:

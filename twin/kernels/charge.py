@@ -104,7 +104,6 @@ def advance(
     """
     step_s = span[2]
     begin_s = span[0] // 1000
-    dt_h = step_s / 3600.0
     posts = 1
     for i in range(block.shape[1]):
         posts = max(posts, first[i + 1] - first[i])
@@ -113,7 +112,7 @@ def advance(
     now_s = begin_s + (-begin_s) % step_s
     while now_s < begin_s + span[1]:
         for i in range(block.shape[1]):
-            _station(block[:, i], plate[:, i], sessions, (first[i], now_s, dt_h), wish, urgency)
+            _station(block[:, i], plate[:, i], sessions, (first[i], now_s, step_s), wish, urgency)
         now_s += step_s
 
 
@@ -122,23 +121,23 @@ def _station(
     station: NDArray[np.float64],
     plate: NDArray[np.float64],
     sessions: NDArray[np.float64],
-    here: tuple[int, int, float],
+    here: tuple[int, int, int],
     wish: NDArray[np.float64],
     urgency: NDArray[np.float64],
 ) -> None:
-    """Advance one station by one inner step; `here` is (first slot, second, step [h])."""
-    first, now_s, dt_h = here
+    """Advance one station by one inner step; `here` is (first slot, second, step [s])."""
+    first, now_s, step_s = here
+    dt_h = step_s / 3600.0
     m = int(station[CONNECTED])
     efficiency = plate[EFFICIENCY]
-    limited = station[LIMIT] < plate[RATED]
     feeding = station[V2G] > 0.0 and station[SUPPLIED] > 0.0
     cap_kw = min(plate[RATED], station[LIMIT], max(-station[LOW], 0.0)) * station[SUPPLIED]
     total = 0.0
     for j in range(m):
-        wish[j] = wish_of(sessions, first + j, dt_h)
+        wish[j] = wish_of(sessions, first + j, 3600.0 / step_s)
         total += wish[j]
-        if station[REMOTE] > 0.0 and (limited or station[V2G] > 0.0):
-            sessions[TOUCHED, first + j] = 1.0
+    if station[REMOTE] > 0.0 and (station[LIMIT] < plate[RATED] or station[V2G] > 0.0):
+        sessions[TOUCHED, first : first + m] = 1.0
     if total > cap_kw * efficiency or feeding:
         for j in range(m):
             urgency[j] = urgency_of(sessions, first + j, now_s * 1000.0)
@@ -149,30 +148,30 @@ def _station(
             _share_charging(wish, urgency, m, cap_kw * efficiency)
         else:
             share_power(wish, urgency, m, cap_kw * efficiency)
-    drawn = 0.0
-    fed = 0.0
-    into = 0.0
+    charged = 0.0
+    given = 0.0
     for j in range(m):
-        s = first + j
         power = wish[j]
         if power == 0.0:
             continue
+        s = first + j
+        energy_kwh = power * dt_h
+        sessions[SOC, s] += energy_kwh / sessions[BATTERY, s]
+        sessions[GOT, s] += energy_kwh
         if power > 0.0:
-            drawn += power / efficiency
+            charged += power
+            if sessions[ASKED, s] - sessions[GOT, s] <= 1e-9 * sessions[ASKED, s]:
+                sessions[DONE, s] = (now_s + step_s) * 1000.0
         else:
-            fed -= power * efficiency
-        into += power
-        sessions[SOC, s] += power * dt_h / sessions[BATTERY, s]
-        sessions[GOT, s] += power * dt_h
-        left = sessions[ASKED, s] - sessions[GOT, s]
-        if left <= 1e-9 * sessions[ASKED, s] and power > 0.0:
-            sessions[DONE, s] = (now_s + dt_h * 3600.0) * 1000.0
+            given -= power
+    drawn = charged / efficiency
+    fed = given * efficiency
     station[POWER] = fed - drawn
-    station[ENERGY] += station[POWER] * dt_h * 3600.0
+    station[ENERGY] += (fed - drawn) * step_s
     station[DRAWN] += drawn * dt_h
     station[FED] += fed * dt_h
-    station[CARS] += into * dt_h
-    station[LOSS] += (drawn - fed - into) * dt_h
+    station[CARS] += (charged - given) * dt_h
+    station[LOSS] += (drawn - charged + given - fed) * dt_h
 
 
 @njit(cache=True)
@@ -286,7 +285,7 @@ def survey(
         free = 0.0
         feed = 0.0
         for s in range(first[i], first[i] + int(block[CONNECTED, i])):
-            wish = wish_of(sessions, s, 1.0 / 60.0)
+            wish = wish_of(sessions, s, 60.0)
             urgency = urgency_of(sessions, s, now_ms)
             need += max(sessions[ASKED, s] - sessions[GOT, s], 0.0)
             free += wish

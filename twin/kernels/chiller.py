@@ -7,17 +7,15 @@ input ratio over part load (a + b x + c x^2, rest 0).
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-import numpy as np
 
 CAPACITY, INPUT_RATIO, PART_LOAD = range(3)
 
 
 @njit(cache=True)
-def over_temperature(
-    curve: NDArray[np.float64], supply_c: float, condenser_c: float
-) -> float:
+def over_temperature(curve: NDArray[np.float64], supply_c: float, condenser_c: float) -> float:
     """Return a biquadratic curve, float64[6], at supply and condenser inlet temperature."""
     of_supply = curve[0] + supply_c * (curve[1] + curve[2] * supply_c)
     of_condenser = condenser_c * (curve[3] + curve[4] * condenser_c)

@@ -118,7 +118,7 @@ def regulate_taps(now_ms: int, vm: F8, rule: F8, span: I8, status: I8) -> int:
     moved = 0
     for g in range(vm.shape[0]):
         error = vm[g] - rule[TARGET, g]
-        if abs(error) <= rule[HALF_BAND, g]:
+        if not abs(error) > rule[HALF_BAND, g]:  # a dead bus measures no number
             status[TIMER_MS, g] = IDLE
             continue
         if status[TIMER_MS, g] == IDLE:

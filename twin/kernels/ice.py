@@ -34,7 +34,8 @@ PLATE_ROWS = ("rated_kw", "tank_kws", "melt_most_kw", "peak_cooling_kw", "chille
 RATED, TANK_KWS, MELT_MOST, PEAK_COOLING, CHILLER_KW, CAPACITY_KW, MACHINES = range(7)
 
 CONSTANT_NAMES = ("ice_capacity", "ramp_per_min", "machine_pump_share", "network_pump_share",
-                  "network_pump_least", "melt_pump", "standing_loss_per_day", "standby")  # fmt: skip
+                  "network_pump_least", "melt_pump", "standing_loss_per_day",
+                  "standby")  # fmt: skip
 (ICE_CAPACITY, RAMP, MACHINE_PUMP, NETWORK_PUMP, NETWORK_LEAST, MELT_PUMP, STANDING,
  STANDBY) = range(8)  # fmt: skip
 
@@ -82,20 +83,23 @@ def _power_kw(
 @njit(cache=True)
 def _most_chill_kw(
     plate: NDArray[np.float64], curve: NDArray[np.float64], k: NDArray[np.float64],
-    weather: NDArray[np.float64], ask: tuple[float, float, float], d: int,
+    weather: NDArray[np.float64], ask: tuple[float, float, float, float], d: int,
 ) -> float:  # fmt: skip
-    """Return the most chilling up to ``ask[0]`` that keeps the plant below ``ask[2]`` kW.
+    """Return the most chilling that keeps the plant below a limit on its power.
 
-    ``ask[1]`` is the load; ice takes over what is not chilled as far as it can.
+    ``ask`` is (chilling wanted, load, most melting, limit); ice takes over what is not chilled
+    as far as it can.
     """
-    wanted, load, limit = ask
+    wanted, load, melt_most, limit = ask
     low, high = 0.0, wanted
-    both = _power_kw(plate, curve, k, weather, (wanted, 0.0, max(load - wanted, 0.0)), d)
+    melt = min(max(load - wanted, 0.0), melt_most)
+    both = _power_kw(plate, curve, k, weather, (wanted, 0.0, melt), d)
     if both[0] + both[1] <= limit:
         return wanted
     for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
-        both = _power_kw(plate, curve, k, weather, (middle, 0.0, load - middle), d)
+        melt = min(load - middle, melt_most)
+        both = _power_kw(plate, curve, k, weather, (middle, 0.0, melt), d)
         if both[0] + both[1] <= limit:
             low = middle
         else:
@@ -115,12 +119,12 @@ def _step(
     load, tank = state[LOAD, d], state[TANK_SOC, d] * plate[TANK_KWS, d]
     loss = tank * k[STANDING] * dt / SECONDS_PER_DAY
     tank -= loss
-    melt_most = min(plate[MELT_MOST, d], tank / dt) if supplied else 0.0
+    melt_most = min(plate[MELT_MOST, d], max(tank, 0.0) / dt) if supplied else 0.0
     limit = state[LIMIT, d] if state[REMOTE, d] > 0.0 else np.inf
 
     wanted = min(max(load - min(state[MELT_PLAN, d], melt_most), 0.0), capacity)
     if limit < np.inf:
-        wanted = _most_chill_kw(plate, curve, k, weather, (wanted, load, limit), d)
+        wanted = _most_chill_kw(plate, curve, k, weather, (wanted, load, melt_most, limit), d)
     ramp = k[RAMP] * capacity * dt / 60.0
     chill = state[CHILL, d] + min(max(wanted - state[CHILL, d], -ramp), ramp)
     chill = min(chill, load) if supplied else 0.0

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 # Rows of the block; the first five are those of every kind.
 PV_ROWS = (
     "power_kw", "energy_kws", "supplied", "limit_low_kw", "limit_high_kw",
-    "remote", "remote_until_ms", "limit_kw", "irradiance_w_m2", "dc_kw", "ac_kw",
+    "remote", "remote_until_ms", "limit_kw", "irradiance_w_m2", "dc_kw", "ac_kw", "minute_kws",
     "available_kwh", "fed_kwh", "loss_kwh", "curtailed_kwh",
 )  # fmt: skip
 POWER, ENERGY, SUPPLIED, HIGH, LIMIT = 0, 1, 2, 4, 7
-IRRADIANCE, DC, AC = 8, 9, 10
-AVAILABLE, FED, LOSS, CURTAILED = 11, 12, 13, 14
+IRRADIANCE, DC, AC, MINUTE = 8, 9, 10, 11
+AVAILABLE, FED, LOSS, CURTAILED = 12, 13, 14, 15
 
 # Rows of the true parameters: DC peak power at 1 000 W/m2 and 25 degC with losses, AC rating.
 PLANT_ROWS = ("dc_peak_kw", "rated_kw")
@@ -59,18 +59,39 @@ def shine(
 
 @njit(cache=True)
 def feed(block: NDArray[np.float64], plant: NDArray[np.float64], ramp: float, span: int) -> None:
-    """Feed in for `span` seconds, 1 s a step; `ramp` is the rise per second in ratings."""
+    """Feed in for `span` seconds; `ramp` is the change per second in ratings.
+
+    Powers are multiples of 1/1024 kW, so that sums over seconds are exact and a minute may be
+    cut at will. The sun itself is followed at once, limits by the ramp.
+    """
     for i in range(block.shape[1]):
-        possible = block[AC, i] * block[SUPPLIED, i]
-        goal = max(min(possible, block[LIMIT, i], block[HIGH, i]), 0.0)
-        step_kw = ramp * plant[1, i]
-        for _ in range(span):
-            down = max(goal, block[POWER, i] - step_kw)
-            power = min(down, block[POWER, i] + step_kw, possible)
-            used = block[DC, i] * power / block[AC, i] if block[AC, i] > 0.0 else 0.0
-            block[POWER, i] = power
-            block[ENERGY, i] += power
-            block[AVAILABLE, i] += block[DC, i] / 3600.0
-            block[FED, i] += power / 3600.0
-            block[LOSS, i] += (used - power) / 3600.0
-            block[CURTAILED, i] += (block[DC, i] - used) / 3600.0
+        possible = np.floor(block[AC, i] * block[SUPPLIED, i] * 1024.0) / 1024.0
+        allowed = max(min(possible, block[LIMIT, i], block[HIGH, i]), 0.0)
+        goal = np.floor(allowed * 1024.0) / 1024.0
+        step_kw = np.ceil(ramp * plant[1, i] * 1024.0) / 1024.0
+        power = min(block[POWER, i], possible)
+        total = 0.0
+        left = span
+        while left > 0 and power != goal:
+            power = min(max(goal, power - step_kw), power + step_kw)
+            total += power
+            left -= 1
+        total += power * left
+        block[POWER, i] = power
+        block[ENERGY, i] += total
+        block[MINUTE, i] += total
+
+
+@njit(cache=True)
+def book(block: NDArray[np.float64]) -> None:
+    """Book a minute that is over in the ledger and begin the next."""
+    for i in range(block.shape[1]):
+        dc_kw, ac_kw = block[DC, i], block[AC, i]
+        fed = block[MINUTE, i] / 3600.0
+        offered = dc_kw / 60.0
+        used = fed * dc_kw / ac_kw if ac_kw > 0.0 else 0.0
+        block[AVAILABLE, i] += offered
+        block[FED, i] += fed
+        block[LOSS, i] += used - fed
+        block[CURTAILED, i] += offered - used
+        block[MINUTE, i] = 0.0

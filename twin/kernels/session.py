@@ -70,15 +70,18 @@ def urgency_of(sessions: NDArray[np.float64], s: int, now_ms: float) -> float:
 
 
 @njit(cache=True)
-def wish_of(sessions: NDArray[np.float64], s: int, dt_h: float) -> float:
-    """Return the battery power session `s` would draw in the next `dt_h` without limit [kW]."""
+def wish_of(sessions: NDArray[np.float64], s: int, per_h: float) -> float:
+    """Return the battery power session `s` would draw without limit in the next step [kW].
+
+    `per_h` is one over the step [1/h].
+    """
     need = sessions[ASKED, s] - sessions[GOT, s]
     if need <= 0.0:
         return 0.0
     accepted = taper_power(
         sessions[SOC, s], sessions[TOP, s], sessions[KNEE, s], sessions[SLOPE, s]
     )
-    return float(min(accepted, need / dt_h))
+    return float(min(accepted, need * per_h))
 
 
 @njit(cache=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -37,6 +38,14 @@ class Columns(Mapping[str, NDArray[np.generic]]):
     def __len__(self) -> int:
         """Return the number of columns (of names); rows are `n`."""
         return len(self._arrays)
+
+    def digest(self) -> str:
+        """Return a hash of every bit."""
+        h = hashlib.blake2b(digest_size=12)
+        for name, array in sorted(self._arrays.items()):
+            h.update(f"{name}{array.shape}{array.dtype}".encode())
+            h.update(array.tobytes())
+        return h.hexdigest()
 
     def f8(self, name: str) -> NDArray[np.float64]:
         """Return a column as float64 (a view where it is one already)."""

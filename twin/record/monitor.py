@@ -28,6 +28,21 @@ DEVICE_KINDS = (
     "shorepower",
     "terminal",
 )
+
+
+def listed_kinds(inventory: Inventory, width: int) -> tuple[str, ...]:
+    """Return the kinds that the columns of a table by kind stand for.
+
+    All of `DEVICE_KINDS` where `width` says so, else those that are registered; any other
+    width raises ValueError.
+    """
+    present = tuple(k for k in DEVICE_KINDS if k in inventory.kinds)
+    for kinds in (DEVICE_KINDS, present):
+        if len(kinds) == width:
+            return kinds
+    raise ValueError(f"{width} columns by kind for {len(present)} registered kinds")
+
+
 SOC_KINDS = ("storage",)  # kinds of which SOC and energy are supervised
 
 # Bin widths; the last bin holds everything beyond, and what was never reported.
@@ -152,6 +167,7 @@ class MonitorTally:
         self.power += np.bincount(row, minlength=self.power.size).reshape(self.power.shape)
 
         np.subtract(float(now_ms), self._time_ms, out=value)
+        np.maximum(value, 0.0, out=value)  # a stamp ahead of now is no younger than now
         covered = value <= COVERED_MS
         value *= self._per_age_bin
         np.minimum(value, float(AGE_BINS), out=value)

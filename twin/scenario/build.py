@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -25,20 +24,20 @@ from twin.clock import DAY_MS, MINUTE_MS, parse_time_of_day
 from twin.engine.inventory import build_inventory
 from twin.engine.recorder import SCALARS, Recorder, history_tables
 from twin.engine.simulation import Simulation
-from twin.engine.telemetry import Channel, Distortion, answering
-from twin.engine.timeline import BranchOutage, ContactLoss, Entry, Phase
+from twin.engine.telemetry import open_channels
 from twin.engine.world import Demand, World
-from twin.errors import InputProblems, Problem, RunBroken
+from twin.errors import InputProblems, RunBroken
 from twin.grid import GridOperation, Network, build_network, from_pandapower
 from twin.record.columns import Columns
-from twin.record.exchange import Calendar, Inventory, Logic
+from twin.record.exchange import Calendar, Logic
 from twin.record.history import History
 from twin.record.monitor import MonitorTally
-from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind
+from twin.record.orders import Order
 from twin.scenario.background import calibrate
 from twin.scenario.cache import cache_folder, key, read_arrays, write_arrays
 from twin.scenario.files import resolve
 from twin.scenario.schema import Scenario
+from twin.scenario.timetable import orders_of, timeline_of, timeline_problems
 
 LOSS_GUESS = 0.013  # of the maximum load; the calibration replaces it by the load flow's
 
@@ -75,7 +74,7 @@ class Built:
         }
         sites = Sites(self.sites, world.demand.site_weight, kinds, world.seed)
         grid = GridOperation(self.network) if with_grid else None
-        run = Simulation(world, kinds, sites, grid, _channels(world, kinds), None, None)
+        run = Simulation(world, kinds, sites, grid, open_channels(world, kinds), None, None)
         run.begin(first_ms)
         return run
 
@@ -127,8 +126,8 @@ def build(scenario: Scenario, path: Path) -> Built:
     sites = _attached(city, network, scenario.city.seed)
     terminals = _terminals(sites)
     nameplates = {**city.nameplates, "terminal": terminals}
-    orders = _orders(scenario, city.max_load_mw)
-    problems = _problems(scenario, path, network)
+    orders = orders_of(scenario, city.max_load_mw)
+    problems = timeline_problems(scenario, path, network.branches.name.tolist())
     if problems:
         raise InputProblems(problems)
     inventory = build_inventory(
@@ -153,7 +152,7 @@ def build(scenario: Scenario, path: Path) -> Built:
         price_day=city.tariff.price_cny_kwh,
         plant_mw=city.supply.plant_schedule_mw,
         pumped_mw=city.supply.pumped_schedule_mw,
-        timeline=_timeline(scenario),
+        timeline=timeline_of(scenario),
     )
     return Built(scenario, city, network, sites, terminals, orders, world)
 
@@ -286,55 +285,6 @@ def _terminals(sites: Columns) -> Columns:
     )
 
 
-def _orders(scenario: Scenario, max_load_mw: float) -> tuple[Order, ...]:
-    orders = []
-    for row in scenario.orders:
-        mw = row.mw if row.percent is None else row.percent / 100.0 * max_load_mw
-        times = (parse_time_of_day(t) for t in (row.notice, row.start, row.full_by, row.end))
-        orders.append(
-            Order(
-                row.id, 0, OrderKind(row.kind), OrderForm(row.form), mw, row.level, *times,
-                row.warning_min,
-            )
-        )  # fmt: skip
-    return tuple(sorted(orders, key=lambda o: (o.notice_ms, o.id)))
-
-
-def notice_entry(order: Order) -> Entry:
-    """Return the timeline entry by which an order becomes known."""
-    notice = Notice(order.notice_ms, NoticeKind.ORDER, order)
-    return Entry(order.notice_ms, Phase.DISTURB, 0, 0, 0, notice)
-
-
-def _timeline(scenario: Scenario) -> tuple[Entry, ...]:
-    entries: list[Entry] = []
-    for number, row in enumerate(scenario.disturbances, start=1):
-        for when, restored in ((row.at, False), (row.until, True)):
-            if when is None:
-                continue
-            what: ContactLoss | BranchOutage
-            if row.what == "contact_loss":
-                what = ContactLoss(f"{number}", str(row.kind), row.share, restored)
-            else:
-                what = BranchOutage(str(row.branch), restored)
-            entries.append(Entry(parse_time_of_day(when), Phase.DISTURB, 1, 0, number, what))
-    return tuple(sorted(entries))
-
-
-def _problems(scenario: Scenario, path: Path, network: Network) -> Sequence[Problem]:
-    known = set(network.branches.name.tolist())
-    return [
-        Problem(
-            str(path),
-            f"disturbances.{i}.branch",
-            repr(row.branch),
-            f"one of the network's {len(known)} branches, e.g. {sorted(known)[0]}",
-        )
-        for i, row in enumerate(scenario.disturbances)
-        if row.branch is not None and row.branch not in known
-    ]
-
-
 def _blank_demand(city: City, network: Network, sites: Columns, weather: Weather) -> Demand:
     cells = (len(city.sectors), city.districts.n)
     taken = np.zeros(cells)
@@ -375,29 +325,6 @@ def _design_world(built: Built) -> World:
     )
 
 
-def _channels(world: World, kinds: Mapping[str, Kind]) -> dict[str, Channel]:
-    distortion = Distortion.from_data()
-    clean = replace(distortion, dead_share=0.0, reversed_share=0.0)
-    inventory, sector = world.inventory, world.inventory.sites.i8("sector")
-    channels = {}
-    for name, registered in inventory.kinds.items():
-        if name not in kinds and name not in ("meter", "city"):
-            continue
-        scale, own = _scale(inventory, name), distortion if name != "city" else clean
-        of_device = sector[registered.columns.i8("site")] if name in kinds else np.zeros(0, int)
-        answers = answering(name, len(scale), of_device, distortion, world.seed)
-        channels[name] = Channel(name, registered.points, scale, answers, own, world.seed)
-    return channels
-
-
-def _scale(inventory: Inventory, name: str) -> NDArray[np.float64]:
-    if name == "city":
-        return np.array([inventory.max_load_mw])
-    if name == "meter":
-        return inventory.sites.f8("demand_kw")
-    return inventory.kinds[name].columns.f8("rated_kw")
-
-
 def _city_inputs(built: Built) -> dict[str, object]:
     """Return what the calibration depends on."""
     scenario = built.scenario
@@ -406,8 +333,8 @@ def _city_inputs(built: Built) -> dict[str, object]:
         "date": str(built.world.day),
         "city": scenario.city.model_dump(mode="json"),
         "network": built.network.network_hash,
-        "sites": _columns_hash(built.sites),
-        "fleet": {name: _columns_hash(c) for name, c in built.world.nameplates.items()},
+        "sites": built.sites.digest(),
+        "fleet": {name: c.digest() for name, c in built.world.nameplates.items()},
         "circuits": CIRCUITS,
     }
 
@@ -421,11 +348,3 @@ def _day_inputs(built: Built) -> dict[str, object]:
         "start": scenario.start,
         "engine": scenario.engine.model_dump(mode="json"),
     }
-
-
-def _columns_hash(columns: Columns) -> str:
-    h = hashlib.blake2b(digest_size=12)
-    for name in sorted(columns):
-        h.update(name.encode())
-        h.update(np.ascontiguousarray(columns[name]).tobytes())
-    return h.hexdigest()

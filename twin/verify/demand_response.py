@@ -81,14 +81,9 @@ def _capability(sheet: Sheet, evidence: Evidence) -> None:
     span = pair.span(order.full_by_ms, order.end_ms)
     gross = _sustained(pair, span, base_mw)
     broken = [
-        f"{id_.removeprefix('dr.')}: "
-        + (
-            f"{found.value:.3g} {rules()[id_].unit}"
-            if found.value is not None
-            else str(found.reason)
-        )
-        for id_, found in _service(pair, order)
-        if found.value is None or rules()[id_].passes(found.value) is False
+        f"{id_}: {f.reason if f.value is None else f'{f.value:.3g} {rules()[id_].unit}'}"
+        for id_, f in _service(pair, order)
+        if f.value is None or rules()[id_].passes(f.value) is False
     ]
     about = Scope(base_mw, float(span.minutes))
     if gross is None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from twin.clock import HOUR_MS, MINUTE_MS
 from twin.record.exchange import Inventory
 from twin.record.history import History
-from twin.record.monitor import DEVICE_KINDS
+from twin.record.monitor import listed_kinds
 from twin.record.orders import Order, OrderForm
 from twin.units import KW_PER_MW
 from twin.verify.counterfactual import Evidence, Pair, Span, quarter_means
@@ -125,8 +125,8 @@ def _cut(sheet: Sheet, pair: Pair, order: Order) -> None:
         sheet.add("lm.flexible", None, "no record of enrolled devices in the window", scope=about)
         return
     run, base = (np.asarray(h.table(name, span.first, span.stop)) for h in (pair.run, pair.base))
-    # Terminals' host load is the rigid part; where they have a column it is the last one.
-    flexible = slice(0, DEVICE_KINDS.index("terminal"))
+    kinds = listed_kinds(pair.inventory, run.shape[1])
+    flexible = [i for i, kind in enumerate(kinds) if kind != "terminal"]  # host load is rigid
     help_mw = (run[:, flexible].astype(np.float64) - base[:, flexible]).sum(axis=1)
     sheet.add("lm.flexible", float(help_mw.mean()), scope=about)
 

@@ -11,7 +11,13 @@ from pathlib import Path
 from twin.clock import format_time_of_day
 from twin.record.exchange import Inventory
 from twin.record.orders import Order
-from twin.results.report import figures_load, figures_network, figures_orders, figures_people, tables
+from twin.results.report import (
+    figures_load,
+    figures_network,
+    figures_orders,
+    figures_people,
+    tables,
+)
 from twin.results.report.blocks import Block, Chart, Section, Text
 from twin.results.report.inputs import Districts, Histories, NetworkFacts, PageData, steps
 from twin.results.report.lookup import real, text, verdict_of
@@ -51,7 +57,13 @@ def write_report(
         for a language that the page does not know
     """
     page = render(
-        summary, histories, inventory, orders=orders, districts=districts, network=network, lang=lang
+        summary,
+        histories,
+        inventory,
+        orders=orders,
+        districts=districts,
+        network=network,
+        lang=lang,
     )
     half = path.with_name(path.name + ".part")
     half.write_text(page, encoding="utf-8")
@@ -143,9 +155,7 @@ def _order_sections(data: PageData, words: Words) -> list[Section]:
     return sections
 
 
-def _network(
-    data: PageData, words: Words, charts: Callable[..., list[Block]]
-) -> list[Block]:
+def _network(data: PageData, words: Words, charts: Callable[..., list[Block]]) -> list[Block]:
     blocks = charts(figures_network.voltages, figures_network.loadings, figures_network.moves)
     if data.network is not None and data.network.outages_run > 0:
         blocks.append(tables.outages(data.network, words))
@@ -155,7 +165,11 @@ def _network(
 def _provenance(data: PageData, words: Words) -> list[Block]:
     blocks: list[Block] = [Text([words("page.synthetic")], "warning")]
     given = data.summary.get("warnings")
-    lines = [str(w) for w in given] if isinstance(given, Sequence) and not isinstance(given, str) else []
+    lines = (
+        [str(w) for w in given]
+        if isinstance(given, Sequence) and not isinstance(given, str)
+        else []
+    )
     incidents = [
         f"{format_time_of_day(i.now_ms)} {i.kind}: {i.text}"
         for i in data.histories.ordered.incidents
@@ -201,7 +215,8 @@ def _header(data: PageData, words: Words) -> str:
 def _card(title: str, value: str, unit: str, note: str, state: str = "") -> str:
     return (
         f'<div class="card {state}"><div class="card-title">{escape(title)}</div>'
-        f'<div class="card-value">{escape(value)}<span class="card-unit">{escape(unit)}</span></div>'
+        f'<div class="card-value">{escape(value)}'
+        f'<span class="card-unit">{escape(unit)}</span></div>'
         f'<div class="card-note">{escape(note)}</div></div>'
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
+
 import numpy as np
 
 from twin.clock import MINUTE_MS, format_time_of_day
@@ -50,10 +53,15 @@ def city_load(data: PageData, words: Words) -> Chart | None:
         label = words("load.mark", percent=round(mark * 100))
         traces.append(_flat(base * (1 - mark), data, label, "y"))
     traces.append(_flat(base, data, words("load.maximum"), "y"))
+    drawn: list[Series | float] = [0.0]
     for step in data.steps:
-        traces.extend(_taken_off(step, words))
-        traces.extend(_targets(step))
-    extra: dict[str, object] = {}
+        taken = _taken_off(step, words)
+        traces.extend(taken)
+        targets = _targets(step)
+        traces.extend(targets)
+        drawn += [np.asarray(t["y"], dtype=np.float64) for t in targets if t["yaxis"] == "y2"]
+        drawn += [_numbers(t["y"]) for t in taken]
+    below: Mapping[str, object] | None = None
     if data.steps:
         for mark in MARKS:
             shapes.append(plot.level(base * mark, COLOUR["limit"], yref="y2", dash="dot"))
@@ -62,8 +70,12 @@ def city_load(data: PageData, words: Words) -> Chart | None:
                 plot.note(0, base * mark, label, xref="paper", yref="y2", xanchor="left",
                           yanchor="bottom", color=COLOUR["limit"])
             )  # fmt: skip
-        extra["yaxis2"] = plot.axis(
-            words("load.taken_axis"), domain=[0.0, 0.34], zeroline=True, zerolinecolor="#9aa5b1"
+        below = plot.axis(
+            words("load.taken_axis"),
+            domain=[0.0, 0.34],
+            zeroline=True,
+            zerolinecolor="#9aa5b1",
+            range=plot.reach(*drawn),
         )
     start_ms, end_ms = bounds(ordered)
     chart = plot.figure(
@@ -73,9 +85,14 @@ def city_load(data: PageData, words: Words) -> Chart | None:
         yaxis=plot.axis(words("load.axis"), domain=[0.42, 1.0] if data.steps else [0.0, 1.0]),
         shapes=shapes,
         notes=notes,
-        **extra,
+        yaxis2=below,
     )
     return Chart("city-load", words("load.title"), _load_text(data, words), chart)
+
+
+def _numbers(drawn: object) -> Series:
+    """Return what `plot.listed` made, gaps as NaN."""
+    return np.array(drawn, dtype=np.float64)
 
 
 def _flat(value: float, data: PageData, name: str, axis: str) -> Trace:
@@ -161,14 +178,14 @@ def composition(data: PageData, words: Words) -> Chart | None:
             plot.line(values, history.start_ms, words(f"composition.{key}"), colour, width=0,
                       stackgroup="load", fillcolor=colour, digits=0)
         )  # fmt: skip
-    more: dict[str, object] = {}
+    right: Mapping[str, object] | None = None
     temperature = scalar(history, "temperature_c")
     if temperature is not None:
         traces.append(
             plot.line(temperature, history.start_ms, words("composition.temperature"),
                       COLOUR["limit"], yaxis="y2", digits=2)
         )  # fmt: skip
-        more["yaxis2"] = plot.axis(
+        right = plot.axis(
             "°C", overlaying="y", side="right", showgrid=False, tickmode="auto", nticks=6
         )
     row = int(np.nanargmax(load))
@@ -182,12 +199,16 @@ def composition(data: PageData, words: Words) -> Chart | None:
     )
     chart = plot.figure(
         traces, height=330, xaxis=plot.time_axis(*bounds(history)),
-        yaxis=plot.axis("MW", rangemode="tozero"), **more,
+        yaxis=plot.axis("MW", rangemode="tozero"), yaxis2=right,
     )  # fmt: skip
     return Chart("composition", words("composition.title"), text, chart)
 
 
-TARIFF_SHADE = {0: "rgba(68,170,153,0.16)", 2: "rgba(221,204,119,0.28)", 3: "rgba(204,102,119,0.30)"}
+TARIFF_SHADE = {
+    0: "rgba(68,170,153,0.16)",
+    2: "rgba(221,204,119,0.28)",
+    3: "rgba(204,102,119,0.30)",
+}
 
 
 def tariff(data: PageData, words: Words) -> Chart | None:
@@ -227,7 +248,7 @@ def tariff(data: PageData, words: Words) -> Chart | None:
 def _tariff_spans(periods: Series, start_ms: int) -> list[dict[str, object]]:
     edges = [0, *(np.flatnonzero(np.diff(periods)) + 1).tolist(), len(periods)]
     shapes = []
-    for first, stop in zip(edges[:-1], edges[1:], strict=True):
+    for first, stop in pairwise(edges):
         shade = TARIFF_SHADE.get(int(periods[first]))
         if shade is not None:
             begin_ms, end_ms = start_ms + first * MINUTE_MS, start_ms + stop * MINUTE_MS

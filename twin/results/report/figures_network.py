@@ -36,12 +36,12 @@ def voltages(data: PageData, words: Words) -> Chart | None:
     lines = -(-len(present) // 2)
     for i, name in enumerate(present):
         suffix = "" if i == 0 else str(i + 1)
-        left, top = (i % 2) * 0.54, 1.0 - (i // 2) * (1.0 / lines)
-        right = left + (0.46 if columns == 2 else 1.0)
-        bottom = top - (0.74 if lines > 1 else 0.95) / lines
+        panel = (1.0 - 0.16 * (lines - 1)) / lines
+        left, top = (i % 2) * 0.54, 1.0 - (i // 2) * (panel + 0.16)
+        right, bottom = left + (0.46 if columns == 2 else 1.0), top - panel
         traces.extend(_voltage_traces(ordered, undisturbed, name, suffix, words))
         layout[f"xaxis{suffix}"] = plot.time_axis(
-            *bounds(ordered), domain=[left, right], anchor=f"y{suffix}", nticks=7
+            *bounds(ordered), domain=[left, right], anchor=f"y{suffix}", sparse=True
         )
         layout[f"yaxis{suffix}"] = plot.axis(
             "pu", domain=[bottom, top], anchor=f"x{suffix}", tickformat=".2f",
@@ -62,7 +62,7 @@ def voltages(data: PageData, words: Words) -> Chart | None:
         shape.update(yref="y domain")
     first_x, first_y = layout.pop("xaxis"), layout.pop("yaxis")
     chart = plot.figure(
-        traces, height=260 * lines + 60, xaxis=first_x, yaxis=first_y,  # type: ignore[arg-type]
+        traces, height=225 * lines + 50, xaxis=first_x, yaxis=first_y,  # type: ignore[arg-type]
         shapes=shapes, notes=notes, showlegend=False, **layout,
     )  # fmt: skip
     return Chart("voltages", words("voltages.title"), _voltage_text(data, present, words), chart)
@@ -111,7 +111,8 @@ def _voltage_text(data: PageData, present: list[str], words: Words) -> str:
     counts = [
         float(np.nansum(v)) if v is not None else float("nan")
         for v in (
-            scalar(h, "violations_bus") for h in (data.histories.ordered, data.histories.undisturbed)
+            scalar(h, "violations_bus")
+            for h in (data.histories.ordered, data.histories.undisturbed)
         )
     ]
     return words("voltages.text", run=number(counts[0], 0), free=number(counts[1], 0))
@@ -136,7 +137,9 @@ def loadings(data: PageData, words: Words) -> Chart | None:
     if not traces:
         return None
     shapes, _ = plot.order_windows([s.order for s in data.steps], words, labelled=False)
-    shapes.extend(plot.level(v, COLOUR["limit"], dash=d) for v, d in ((100.0, "dash"), (90.0, "dot")))
+    shapes.extend(
+        plot.level(v, COLOUR["limit"], dash=d) for v, d in ((100.0, "dash"), (90.0, "dot"))
+    )
     chart = plot.figure(
         traces, height=330, xaxis=plot.time_axis(*bounds(ordered)),
         yaxis=plot.axis(words("loadings.axis"), rangemode="tozero"), shapes=shapes,
@@ -253,19 +256,22 @@ def district_map(data: PageData, step: Step, words: Words) -> Chart | None:
         "marker": {"size": 26, "opacity": 0, "color": plot.listed(share, 2), "cmin": 0,
                    "cmax": top, "colorscale": [[i / 4, _shade(i / 4)] for i in range(5)],
                    "showscale": True,
-                   "colorbar": {"title": {"text": words("map.share"), "side": "right"},
+                   "colorbar": {"title": {"text": words("map.share"), "side": "top"},
                                 "thickness": 12, "len": 0.7, "outlinewidth": 0}},
     }  # fmt: skip
     hidden: dict[str, object] = {"visible": False}
-    pad = float(radius.max()) * 1.1
     chart = plot.figure(
         [trace], height=560,
-        xaxis=hidden | {"range": [float((x - radius).min()) - pad / 4, float((x + radius).max()) + pad / 4]},
-        yaxis=hidden | {"scaleanchor": "x", "range": [float((y - radius).min()) - pad / 4,
-                                                      float((y + radius).max()) + pad / 4]},
+        xaxis=hidden | {"range": _reach(x, radius)},
+        yaxis=hidden | {"scaleanchor": "x", "range": _reach(y, radius)},
         shapes=shapes, notes=notes, hovermode="closest", margin={"l": 8, "r": 8, "t": 8, "b": 8},
     )  # fmt: skip
     return Chart(f"map-{step.order.id}", words("map.title"), words("map.text"), chart, False)
+
+
+def _reach(centre: Series, radius: Series) -> list[float]:
+    pad = 0.3 * float(radius.max())
+    return [float((centre - radius).min()) - pad, float((centre + radius).max()) + pad]
 
 
 def _shade(part: float) -> str:

@@ -13,7 +13,14 @@ from twin.results.report.blocks import Cell, Chart, Table
 from twin.results.report.inputs import PageData, Step
 from twin.results.report.lookup import limit_of, mapping, real
 from twin.results.report.plot import COLOUR, KIND_COLOUR, Trace
-from twin.results.report.series import KINDS, Series, difference, kind_power, quarter_means, scalar
+from twin.results.report.series import (
+    KINDS,
+    Series,
+    difference,
+    kind_power,
+    quarter_means,
+    scalar,
+)
 from twin.results.report.words import Words, number
 
 __all__ = ["REBOUND_MS", "anyway", "delivered", "kinds_table", "rebound", "step_summary"]
@@ -84,30 +91,43 @@ def stacked(values: Series, start_ms: int, words: Words, group: str) -> list[Tra
 def delivered(data: PageData, step: Step, words: Words) -> Chart | None:
     """Return the reduction against the counterfactual, stacked by kind, with what was asked."""
     change = difference(kind_power(step.run), kind_power(step.without))
-    load = difference(scalar(step.run, "load_mw"), scalar(step.without, "load_mw"))
-    if change is None or load is None:
+    if change is None:
         return None
     start_ms, end_ms = _view(step)
     rows = _rows(step, start_ms, end_ms)
     traces = stacked(change[rows], start_ms, words, "cut")
-    traces.append(
-        plot.line(-load[rows], start_ms, words("delivered.total"), COLOUR["ink"],
-                  hovertemplate="%{y:,.1f} MW")
-    )  # fmt: skip
+    judged = step.judged_mw(data.inventory, start_ms, end_ms)
+    held: list[Series | float] = [
+        np.maximum(change[rows], 0.0).sum(axis=1), np.minimum(change[rows], 0.0).sum(axis=1)
+    ]  # fmt: skip
+    if judged is not None:
+        held.append(judged)
+        traces.append(
+            plot.line(judged, start_ms, words("delivered.judged"), COLOUR["ink"],
+                      hovertemplate="%{y:,.1f} MW")
+        )  # fmt: skip
     believed = step.run.figures.get("delivered_mw")
     if believed is not None and bool(np.isfinite(believed[rows]).any()):
+        held.append(believed[rows])
         traces.append(
             plot.line(believed[rows], start_ms, words("delivered.believed"), COLOUR["believed"],
                       dash="dot", hovertemplate="%{y:,.1f} MW")
         )  # fmt: skip
     shapes, notes = plot.order_windows([step.order], words, labelled=False)
-    traces.extend(_asked(data, step))
+    asked = _asked(data, step)
+    traces.extend(asked)
+    held.extend(np.asarray(t["y"], dtype=np.float64) for t in asked)
     chart = plot.figure(
         traces, height=400, xaxis=plot.time_axis(start_ms, end_ms),
-        yaxis=plot.axis("MW", zeroline=True, zerolinecolor="#9aa5b1"), shapes=shapes, notes=notes,
+        yaxis=plot.axis("MW", zeroline=True, zerolinecolor="#9aa5b1", range=plot.reach(*held)),
+        shapes=shapes, notes=notes,
     )  # fmt: skip
     return Chart(
-        f"delivered-{step.order.id}", words("delivered.title"), words("delivered.text"), chart, False
+        f"delivered-{step.order.id}",
+        words("delivered.title"),
+        words("delivered.text"),
+        chart,
+        False,
     )
 
 
@@ -126,9 +146,7 @@ def _asked(data: PageData, step: Step) -> list[Trace]:
         if share is not None:
             colour = COLOUR["ink"] if dash == "dash" else COLOUR["limit"]
             mw = order.mw * share / 100.0
-            traces.append(
-                plot.stretch(order.full_by_ms, order.end_ms, mw, colour, dash=dash)
-            )
+            traces.append(plot.stretch(order.full_by_ms, order.end_ms, mw, colour, dash=dash))
     return traces
 
 
@@ -203,7 +221,7 @@ def kinds_table(data: PageData, step: Step, words: Words) -> Table | None:
 
 
 def _sums(values: Mapping[str, object], digits: int = 0) -> list[Cell]:
-    known = [v for k in values if k != "total" and (v := real(values, k)) is not None]
+    known = [v for k in values if (v := real(values, k)) is not None]
     return [Cell(number(sum(known), digits) if known else "", "num")]
 
 
@@ -211,17 +229,25 @@ def _share(part: float, total: float) -> str:
     return number(100.0 * part / total, 1) if abs(total) > _NOTHING_MW else "–"
 
 
+def _energy_mwh(values_mw: Series) -> float:
+    """Return the energy of the minutes above zero [MWh], as the judge counts it."""
+    return float(np.maximum(values_mw, 0.0).sum()) / 60.0
+
+
 def rebound(data: PageData, step: Step, words: Words) -> Chart | None:
     """Return demand in excess of the counterfactual for four hours after the end."""
-    change = difference(scalar(step.run, "load_mw"), scalar(step.without, "load_mw"))
-    if change is None:
-        return None
     order = step.order
-    after = _rows(step, order.end_ms, order.end_ms + REBOUND_MS)
-    ahead = _rows(step, order.notice_ms, order.start_ms)
-    if change[after].shape[0] < 15:
+    ahead, during, after = (
+        step.judged_mw(data.inventory, a, b)
+        for a, b in (
+            (order.notice_ms, order.start_ms),
+            (order.start_ms, order.end_ms),
+            (order.end_ms, order.end_ms + REBOUND_MS),
+        )
+    )
+    if ahead is None or during is None or after is None or after.shape[0] < 15:
         return None
-    lead, means = quarter_means(change[after], order.end_ms)
+    lead, means = quarter_means(-after, order.end_ms)
     traces = [
         plot.bars(means, order.end_ms + lead * MINUTE_MS, words("rebound.bars"), COLOUR["back"],
                   step_ms=15 * MINUTE_MS)
@@ -234,16 +260,14 @@ def rebound(data: PageData, step: Step, words: Words) -> Chart | None:
         text = words("rebound.limit", percent=number(limit, 0), mw=number(bound, 0))
         notes.append(plot.note(1, bound, text, xref="paper", xanchor="right", yanchor="bottom",
                                color=COLOUR["limit"]))  # fmt: skip
-    back = float(np.maximum(change[after], 0.0).sum()) / 60.0
-    taken = float(-change[_rows(step, order.start_ms, order.end_ms)].sum()) / 60.0
     text = words(
         "rebound.text",
         top=number(float(means.max()), 0),
         share=number(100 * float(means.max()) / order.mw, 1) if order.mw else "–",
-        back=number(back, 0), taken=number(taken, 0),
-        ahead=number(float(change[ahead].sum()) / 60.0, 0),
+        back=number(_energy_mwh(-after), 0), taken=number(_energy_mwh(during), 0),
+        ahead=number(_energy_mwh(-ahead), 0),
     )  # fmt: skip
-    end_ms = order.end_ms + change[after].shape[0] * MINUTE_MS
+    end_ms = order.end_ms + after.shape[0] * MINUTE_MS
     chart = plot.figure(
         traces, height=250, xaxis=plot.time_axis(order.end_ms, end_ms),
         yaxis=plot.axis("MW", zeroline=True, zerolinecolor="#5b6875"), shapes=shapes, notes=notes,

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.clock import DAY_MS
 from twin.record.exchange import Inventory
 from twin.record.history import History
 from twin.record.orders import Order, OrderKind
+from twin.verify.counterfactual import Pair
 
 __all__ = ["Districts", "Histories", "NetworkFacts", "Outage", "Step"]
+
+Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,19 @@ class Step:
     order: Order
     run: History
     without: History
+
+    def judged_mw(self, inventory: Inventory, from_ms: int, to_ms: int) -> Floats | None:
+        """Return float64[minutes], the reduction as the judge measures it, or None.
+
+        At the meters of enrolled sites for demand response, of all sites for load management.
+        """
+        pair = Pair(self.run, self.without, inventory, DAY_MS * 366)
+        if not pair.has("site.demand_kw"):
+            return None
+        demand_response = self.order.kind is OrderKind.DEMAND_RESPONSE
+        return pair.reduction_mw(
+            pair.span(from_ms, to_ms), pair.enrolled() if demand_response else None
+        )
 
 
 def steps(histories: Histories, orders: Sequence[Order]) -> list[Step]:

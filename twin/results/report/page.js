@@ -19,7 +19,11 @@
 
   function resize(frame, heightPx, widthPx) {
     frame.style.height = heightPx + "px";
-    Plotly.relayout(frame, { height: heightPx, width: widthPx, autosize: widthPx === null });
+    const size = { height: heightPx, width: widthPx, autosize: widthPx === null };
+    Plotly.relayout(frame, size);
+    // The legend may have wrapped anew and changed the margins; plotly settles that later, but
+    // printing does not wait: lay it out once more within the settled margins.
+    Plotly.relayout(frame, size);
   }
 
   function toPaper() {

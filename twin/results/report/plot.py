@@ -18,8 +18,8 @@ from twin.results.report.words import Words
 
 __all__ = [
     "COLOUR",
-    "Figure",
     "KIND_COLOUR",
+    "Figure",
     "axis",
     "bars",
     "clock_text",
@@ -31,7 +31,9 @@ __all__ = [
     "note",
     "order_name",
     "order_windows",
+    "reach",
     "span",
+    "stretch",
     "time_axis",
 ]
 
@@ -76,6 +78,7 @@ LEGEND: Mapping[str, object] = {
     "yanchor": "bottom",
     "traceorder": "normal",
 }
+_VEIL = "rgba(255,255,255,0.55)"  # keeps a note readable over lines
 _DAY_ZERO = np.datetime64("2001-01-01T00:00:00", "ms")  # only the time of day is ever shown
 
 
@@ -175,10 +178,13 @@ def axis(title: str, **more: object) -> dict[str, object]:
     }
 
 
-def time_axis(start_ms: int, end_ms: int, **more: object) -> dict[str, object]:
-    """Return a time-of-day axis from `start_ms` to `end_ms`."""
+def time_axis(
+    start_ms: int, end_ms: int, *, sparse: bool = False, **more: object
+) -> dict[str, object]:
+    """Return a time-of-day axis from `start_ms` to `end_ms`; `sparse` for a narrow panel."""
     hours = (end_ms - start_ms) / (DAY_MS / 24)
     every_min = next((m for h, m in ((2, 15), (4, 30), (9, 60), (15, 120)) if hours <= h), 180)
+    every_min *= 2 if sparse else 1
     return {
         "type": "date",
         "range": [clock_text(start_ms), clock_text(end_ms)],
@@ -226,6 +232,20 @@ def stretch(
     }
 
 
+def reach(*parts: Series | float, pad: float = 0.06) -> list[float] | None:
+    """Return an axis that holds all of `parts` with a little room, None where nothing is finite.
+
+    Said outright, since plotly's own range may lose a trace when a page is laid out anew.
+    """
+    values = np.concatenate([np.atleast_1d(np.asarray(p, dtype=np.float64)) for p in parts])
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return None
+    low, high = float(values.min()), float(values.max())
+    room = pad * max(high - low, 1e-6)
+    return [low - room, high + room]
+
+
 def span(start_ms: int, end_ms: int, colour: str, *, yref: str = "paper") -> dict[str, object]:
     """Return a shaded stretch of time, over the whole height of the figure."""
     return {
@@ -266,7 +286,7 @@ def order_windows(
         if labelled:
             middle = clock_text((order.start_ms + order.end_ms) // 2)
             name = order_name(order, words, short=True)
-            notes.append(note(middle, 1, name, yref="paper", yanchor="top"))
+            notes.append(note(middle, 1, name, yref="paper", yanchor="top", bgcolor=_VEIL))
     return shapes, notes
 
 
@@ -280,7 +300,7 @@ def figure(
     notes: Sequence[Mapping[str, object]] = (),
     **more: object,
 ) -> Figure:
-    """Return a figure: traces and layout in the page's one style."""
+    """Return a figure in the page's one style; `more` goes into the layout where it is not None."""
     layout: dict[str, object] = {
         "height": height,
         "margin": {"l": 64, "r": 24, "t": 20, "b": 34},
@@ -295,6 +315,6 @@ def figure(
         "yaxis": dict(yaxis),
         "shapes": list(shapes),
         "annotations": list(notes),
-        **more,
+        **{k: v for k, v in more.items() if v is not None},
     }
     return {"data": list(traces), "layout": layout}

@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 from twin.clock import MINUTE_MS
 from twin.record.history import History
 
-__all__ = ["KINDS", "difference", "fan", "kind_power", "quarter_means", "scalar", "since", "table"]
+__all__ = [
+    "FLEXIBLE",
+    "KINDS",
+    "difference",
+    "fan",
+    "kind_power",
+    "quarter_means",
+    "scalar",
+    "since",
+    "table",
+]
 
 KINDS = (
     "storage",
@@ -23,6 +33,9 @@ KINDS = (
     "terminal",
 )
 """Columns of ``kind.power_mw`` and ``kind.enrolled_power_mw``, in this order."""
+
+FLEXIBLE = tuple(k for k in KINDS if k not in ("solar", "terminal"))
+"""Kinds that take part in demand response."""
 
 FAN_PERCENTILES = (5.0, 25.0, 50.0, 75.0, 95.0)
 

@@ -9,8 +9,9 @@ from twin.results.report.figures_orders import step_summary
 from twin.results.report.inputs import NetworkFacts, PageData
 from twin.results.report.lookup import mapping, real, text, verdicts
 from twin.results.report.plot import order_name
-from twin.results.report.series import KINDS
+from twin.results.report.series import FLEXIBLE
 from twin.results.report.words import Words, number, number_against
+from twin.verify.verdict import NOT_APPLICABLE
 
 __all__ = ["counts", "figures_table", "fleet", "outages", "provenance", "state_of", "verdict_table"]
 
@@ -22,9 +23,7 @@ def state_of(verdict: Mapping[str, object]) -> str:
     """Return ``pass``, ``fail``, ``figure`` or ``na``."""
     passed = verdict.get("passed")
     if passed is None:
-        return "figure" if verdict.get("comparison") == "figure" and not text(
-            verdict, "reason"
-        ) else "na"  # fmt: skip
+        return "na" if text(verdict, "reason") in NOT_APPLICABLE else "figure"
     return "pass" if passed else "fail"
 
 
@@ -76,7 +75,7 @@ def _verdict_row(verdict: Mapping[str, object], words: Words) -> list[Cell]:
     sign = SIGNS.get(text(verdict, "comparison"), "")
     shown = number(value) if value is None or limit is None else number_against(value, limit)
     reason = text(verdict, "reason")
-    reason = words.get(f"reasons.{reason.replace(' ', '_')}", reason)
+    reason = words.get(f"reasons.{reason}", reason)
     unit = text(verdict, "unit")
     return [
         Cell(words(f"verdicts.{state}"), f"mark {state}"),
@@ -86,8 +85,17 @@ def _verdict_row(verdict: Mapping[str, object], words: Words) -> list[Cell]:
         Cell(words.get(f"units.{unit}", unit), "unit"),
         Cell(_or_blank(real(verdict, "base_mw"), 0), "num soft"),
         Cell(_or_blank(real(verdict, "window_min"), 0), "num soft"),
-        Cell(words.get(f"sources.{text(verdict, 'source')}", text(verdict, "source")), "soft source"),
+        Cell(_source(text(verdict, "source"), words), "soft source"),
     ]
+
+
+def _source(said: str, words: Words) -> str:
+    """Return source and grade, ``"<source> (grade <grade>)"``, in the reader's language."""
+    source, mark, grade = said.rpartition(" (grade ")
+    if not mark:
+        return words.get(f"sources.{said}", said)
+    source, grade = words.get(f"sources.{source}", source), grade.rstrip(")")
+    return words("verdicts.graded", source=source, grade=words.get(f"grades.{grade}", grade))
 
 
 def _join(*parts: str) -> str:
@@ -109,17 +117,21 @@ def fleet(data: PageData, words: Words) -> Table | None:
         return None
     rows: list[Sequence[Cell]] = []
     totals = [0.0, 0.0, 0.0]
-    kinds = [k for k in KINDS if k in devices] + [k for k in devices if k not in KINDS]
+    kinds = [k for k in FLEXIBLE if k in devices]
     for kind in kinds:
         values = [real(m, kind) for m in (devices, connected, adjustable)]
         totals = [t + (v if v is not None else 0.0) for t, v in zip(totals, values, strict=True)]
         rows.append(_fleet_row(words.get(f"kinds.{kind}", kind), values))
     if connected:
-        rows.append(_fleet_row(words("fleet.total"), list(totals), "total"))
+        called = totals[2] if adjustable else None
+        rows.append(_fleet_row(words("fleet.total"), [totals[0], totals[1], called], "total"))
+    for kind in (k for k in devices if k not in FLEXIBLE):
+        values = [real(m, kind) for m in (devices, connected)]
+        rows.append(_fleet_row(words.get(f"kinds.{kind}", kind), [*values, None], "soft"))
     head = [Cell(words("kinds.kind"))]
     head += [Cell(words(f"fleet.{k}"), "num") for k in ("devices", "connected", "adjustable")]
     head.append(Cell(words("fleet.ratio"), "num"))
-    plan = real(mapping(data.summary, "figures"), "plan_adjustable_mw")
+    plan = real(mapping(data.summary, "figures"), "adjustable_plan_mw")
     note = words("fleet.text")
     if plan is not None:
         note += " " + words("fleet.plan", mw=number(plan, 0))
@@ -169,11 +181,17 @@ def outages(facts: NetworkFacts, words: Words) -> Table:
 
 def figures_table(data: PageData, words: Words) -> Table | None:
     """Return the remaining figures of summary.json under their names."""
-    rows: list[Sequence[Cell]] = []
-    for name in mapping(data.summary, "figures"):
-        value = real(mapping(data.summary, "figures"), name)
-        if value is not None:
-            rows.append([Cell(words.get(f"figures.{name}", name)), Cell(number(value), "num")])
+    figures = mapping(data.summary, "figures")
+    named = [(words.get(f"figures.{name}", name), figures, name) for name in figures]
+    for group in ("over_published_max_load", "writes"):
+        inner = mapping(figures, group)
+        title = words(f"figures.{group}")
+        named += [(f"{title}: {words.get(f'figures.{n}', n)}", inner, n) for n in inner]
+    rows: list[Sequence[Cell]] = [
+        [Cell(title), Cell(number(value), "num")]
+        for title, table, name in named
+        if (value := real(table, name)) is not None
+    ]
     if not rows:
         return None
     head = [Cell(words("figures.name")), Cell(words("verdicts.value"), "num")]
@@ -202,9 +220,7 @@ def provenance(data: PageData, words: Words) -> Table:
     ]
     wall = mapping(summary, "wall_s")
     if wall:
-        spent = ", ".join(
-            f"{words.get(f'phases.{k}', k)} {number(real(wall, k), 1)}" for k in wall
-        )
+        spent = ", ".join(f"{words.get(f'phases.{k}', k)} {number(real(wall, k), 1)}" for k in wall)
         rows.append([Cell(words("provenance.wall_s")), Cell(spent, "wrap")])
     head = [Cell(words("provenance.what")), Cell(words("provenance.value"))]
     return Table("provenance-table", "", "", head, rows)

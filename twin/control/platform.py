@@ -1,0 +1,185 @@
+"""The reference platform: supervision, 5 % demand response, 20 % load management, settlement.
+
+One digest a minute: believe, learn what owners do, serve the orders, report. It sees readings
+and registrations only. Other logics are measured against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from twin.clock import MINUTE_MS
+from twin.control.aggregator import Settlement
+from twin.control.baseline import FLEXIBLE, Habits
+from twin.control.curtailment import Curtailment, CutNumbers
+from twin.control.logic import BaseLogic
+from twin.control.pacing import Desk
+from twin.control.response import Numbers, Response
+from twin.control.supervision import Supervision
+from twin.record.exchange import Actions, Calendar, Inventory, Reading, Reports, SetPoint
+from twin.record.orders import Notice, Order, OrderKind
+from twin.units import KW_PER_MW
+
+SLOW_POLL_MS = 5 * MINUTE_MS  # terminals and meters while no order is known
+
+
+class Platform(BaseLogic):
+    """The reference logic of the city's platform."""
+
+    def start(self, inventory: Inventory, calendar: Calendar) -> None:
+        """Learn what is registered; forget everything else."""
+        super().start(inventory, calendar)
+        self.fleet = Supervision(inventory)
+        self.habits = Habits(inventory, calendar)
+        self.desk = Desk(inventory)
+        self.response = Response("response", inventory, calendar, self.habits, self.desk)
+        self.flexible = Response("flexible", inventory, calendar, self.habits, self.desk)
+        self.response.other = self.flexible.without
+        self.flexible.other = self.response.without
+        self.settlement = Settlement(inventory, self.response)
+        self.curtailment: Curtailment | None = None
+        terminal = inventory.kinds.get("terminal")
+        if terminal is not None and terminal.n > 0:
+            top = float(np.max(calendar.typical_load_mw, initial=0.0))
+            self.curtailment = Curtailment(inventory, self.flexible, top)
+        self.acted_ms = -(10**15)
+        tables = (self.fleet, self.habits, self.desk, self.response, self.flexible, self.settlement)
+        for part in tables:
+            self.memory |= part.tables()
+        if self.curtailment is not None:
+            self.memory |= self.curtailment.tables()
+
+    # -- what evolves beside the tables ------------------------------------------------------
+
+    def save_plain(self) -> object:
+        """Return the numbers of every part."""
+        cut = None if self.curtailment is None else asdict(self.curtailment.numbers)
+        return {
+            "acted_ms": self.acted_ms,
+            "response": asdict(self.response.numbers),
+            "flexible": asdict(self.flexible.numbers),
+            "curtailment": cut,
+        }
+
+    def load_plain(self, plain: object) -> None:
+        """Take what `save_plain` gave."""
+        if not isinstance(plain, dict):
+            raise ValueError("this is not the state of a Platform")
+        for watch in self.fleet.watch.values():
+            watch.refresh()
+        self.acted_ms = int(plain["acted_ms"])
+        self.response.numbers = Numbers(**plain["response"])
+        self.flexible.numbers = Numbers(**plain["flexible"])
+        if self.curtailment is not None:
+            self.curtailment.numbers = CutNumbers(**plain["curtailment"])
+            self.curtailment.restore_marks()
+
+    # -- one minute --------------------------------------------------------------------------
+
+    def plan(self, now_ms: int) -> Sequence[str]:
+        """Read the flexible fleet each minute, terminals and meters every five minutes.
+
+        While an order is known or something is still held, everything is read each minute.
+        """
+        every = self._alert(now_ms) or now_ms % SLOW_POLL_MS == 0
+        slow = ("terminal", "meter")
+        return tuple(k for k in self.inventory.kinds if every or k not in slow)
+
+    def _alert(self, now_ms: int) -> bool:
+        busy = self.response.busy or self.flexible.busy
+        busy |= self.curtailment is not None and self.curtailment.busy
+        return busy or any(o.end_ms > now_ms for o in self.book.live())
+
+    def _current(self, now_ms: int, *kinds: OrderKind) -> Order | None:
+        """Return the order of `kinds` to serve now: in force, else the next to begin."""
+        open_orders = [o for o in self.book.of_kind(*kinds) if now_ms < Response.end_of(o)]
+        # A capability call is a question about everything there is: it goes before.
+        open_orders.sort(key=lambda o: (o.kind is not OrderKind.CAPABILITY, o.start_ms, o.id))
+        return open_orders[0] if open_orders else None
+
+    def digest(
+        self, now_ms: int, readings: Mapping[str, Reading], notices: Sequence[Notice]
+    ) -> Actions:
+        """Take readings and notices, return set-points and reports."""
+        self.book.take(notices)
+        alarms = self.fleet.take(now_ms, readings)
+        setpoints: list[SetPoint] = []
+        settlement: list[Mapping[str, object]] = []
+        # A notice may come between two control periods; it is acted on at the next one.
+        if now_ms - self.acted_ms >= self.calendar.control_period_ms:
+            self.acted_ms = now_ms
+            setpoints, settlement = self._act(now_ms)
+        figures = self._figures(now_ms)
+        return Actions(setpoints, Reports(self.fleet.reports(), alarms, figures, settlement))
+
+    def _act(self, now_ms: int) -> tuple[list[SetPoint], list[Mapping[str, object]]]:
+        touched = {
+            kind: self.response.without.touched(kind) | self.flexible.without.touched(kind)
+            for kind in self.habits.kinds
+        }
+        if self.curtailment is not None and self.curtailment.busy:
+            for kind in touched:
+                touched[kind] = touched[kind] | self.curtailment.behind_open(kind)
+        self.habits.observe(now_ms, self.fleet, touched)
+        load_mw = self.fleet.scalar("city", "load_mw")
+        call = self._current(now_ms, OrderKind.DEMAND_RESPONSE, OrderKind.CAPABILITY)
+        cut = self._current(now_ms, OrderKind.LOAD_MANAGEMENT)
+        out: list[SetPoint] = []
+        settlement: list[Mapping[str, object]] = []
+
+        before = self.response.numbers.stage
+        if cut is not None and cut.start_ms <= now_ms and before == "recover":
+            self.response.cede()
+        if call is not None or self.response.busy:
+            out += self.response.run(now_ms, call, self.fleet, load_mw)
+        if call is not None and self.response.numbers.stage == "hold":
+            self.settlement.count(now_ms, call, self.fleet)
+        if before == "hold" and self.response.numbers.stage != "hold":
+            settlement = self.settlement.close(self.response.numbers.order_id)
+
+        if self.curtailment is not None and (cut is not None or self.curtailment.busy):
+            busy = self.response.numbers.stage in ("prepare", "hold")
+            self.flexible.with_batteries = self.response.numbers.stage == "idle"
+            out += self.curtailment.run(now_ms, cut, self.fleet, load_mw, not busy)
+        elif self.flexible.busy:
+            out += self.flexible.run(now_ms, None, self.fleet, load_mw)
+        return out, settlement
+
+    # -- reports -----------------------------------------------------------------------------
+
+    def _figures(self, now_ms: int) -> Mapping[str, float]:
+        """Return what is believed while an order is known or recovered from, in MW."""
+        if not self._alert(now_ms):
+            return {}
+        response, curtailment = self.response.numbers, self.curtailment
+        delivered = response.delivered_kw
+        figures = {
+            "order_mw": response.target_kw / KW_PER_MW,
+            "capability_mw": response.capability_kw / KW_PER_MW,
+        }
+        if curtailment is not None and curtailment.busy:
+            rigid = curtailment.numbers
+            delivered = rigid.total_kw
+            figures |= {
+                "order_mw": rigid.target_kw / KW_PER_MW,
+                "tripped_mw": rigid.rigid_kw / KW_PER_MW,
+                "flexible_mw": (rigid.total_kw - rigid.rigid_kw) / KW_PER_MW,
+                "capability_mw": self.flexible.numbers.capability_kw / KW_PER_MW,
+            }
+        figures["delivered_mw"] = delivered / KW_PER_MW
+        meter = self.fleet.watch.get("meter")
+        if meter is not None and "enrolled" in self.inventory.sites:
+            demand = meter.or_zero("demand_kw")[self.inventory.sites.flag("enrolled")]
+            # Without the order: what the meters show and what is believed to be missing there.
+            figures["baseline_mw"] = (float(demand.sum()) + delivered) / KW_PER_MW
+        source = self.flexible if self.flexible.busy else self.response
+        for kind in FLEXIBLE:
+            if kind in source.cut_kw:
+                figures[f"delivered_{kind}_mw"] = source.cut_kw[kind] / KW_PER_MW
+        return {k: v for k, v in figures.items() if np.isfinite(v)}
+
+
+__all__ = ["Platform"]

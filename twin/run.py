@@ -1,0 +1,315 @@
+"""The composition root: scenario to city to simulation to results; the one stopwatch."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from twin import __version__
+from twin.clock import MINUTE_MS, format_time_of_day
+from twin.engine.recorder import Recorder
+from twin.errors import InputProblems, Problem, RunBroken, TwinError
+from twin.grid import GridOperation, Limits, single_outages
+from twin.record.exchange import Logic
+from twin.record.history import History
+from twin.results.metrics import RunFacts, summarise
+from twin.results.report import Districts, Histories, NetworkFacts, Outage, write_report
+from twin.results.store import RunDirectory
+from twin.scenario.branches import Branches, run_branches, simulated_ms
+from twin.scenario.build import Built, build, calibrated, warmed
+from twin.scenario.cache import key
+from twin.scenario.dump import scenario_toml
+from twin.scenario.files import load_scenario
+from twin.scenario.schema import Scenario
+from twin.verify import Evidence, judge
+
+
+class Report(Protocol):
+    """Takes news of a run: phase, fraction done, simulated time, times real time."""
+
+    def __call__(
+        self, phase: str, fraction: float, now_ms: int | None = None, speed: float | None = None
+    ) -> None:
+        """Show the news."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run: its name, directory, verdicts as in ``summary.json``, warnings."""
+
+    name: str
+    directory: Path
+    verdicts: tuple[dict[str, Any], ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Wall time by phase [s]."""
+
+    begun: float = field(default_factory=time.perf_counter)
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str):  # type: ignore[no-untyped-def]
+        """Time what happens inside."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.phases[name] = self.phases.get(name, 0.0) + time.perf_counter() - start
+
+    def total(self) -> float:
+        """Return the wall time since the stopwatch was made [s]."""
+        return time.perf_counter() - self.begun
+
+
+def prepare(scenario: Scenario, path: Path) -> Built:
+    """Build a scenario's city without running it; raises InputProblems."""
+    new_logic(scenario.logic)
+    return build(scenario, path)
+
+
+def new_logic(name: str) -> Callable[[], Logic]:
+    """Return what makes a logic from ``package.module:Class``.
+
+    Raises InputProblems when there is no such class or it lacks one of the five methods.
+    """
+    module_name, _, class_name = name.partition(":")
+    allowed = "package.module:Class with start, plan, digest, save and load"
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # a user's module lies where he stands
+    try:
+        made = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise InputProblems([Problem("scenario", "logic", f"{name}: {error}", allowed)]) from None
+    missing = [m for m in ("start", "plan", "digest", "save", "load") if not hasattr(made, m)]
+    if not isinstance(made, type) or missing:
+        value = f"{name} lacks {', '.join(missing)}" if missing else f"{name} is no class"
+        raise InputProblems([Problem("scenario", "logic", value, allowed)])
+    return made
+
+
+def run_scenario(
+    path: Path, out: Path | None, assignments: Sequence[str], lang: str, report: Report
+) -> RunResult:
+    """Run a scenario from its file to its page.
+
+    Parameters
+    ----------
+    path : the scenario file
+    out : run directory; None takes ``out/<name>``
+    assignments : as given to ``--set``
+    lang : language of the page, en or zh
+    report : hears of progress
+
+    Raises
+    ------
+    InputProblems  everything wrong with the input; nothing was run
+    RunBroken  the run broke off; the directory says so and keeps what there is
+    """
+    watch = Stopwatch()
+    with watch.phase("input"):
+        scenario = load_scenario(path, assignments)
+        make = new_logic(scenario.logic)
+        report("building", 0.0)
+        built = build(scenario, path)
+        text = scenario_toml(scenario)
+        target = Path("out") / scenario.name if out is None else out
+        store = RunDirectory(target, text, _begun(scenario, text))
+    runs: dict[str, History] = {}
+    try:
+        with watch.phase("calibration"):
+            report("calibrating the city (once)", 0.0)
+            built = calibrated(built)
+        with watch.phase("warm_start"):
+            report("running the day before (once)", 0.0)
+            built = warmed(built)
+        with watch.phase("simulation"):
+            branches = _simulate(built, make, runs, report)
+        with watch.phase("judge"):
+            report("judging", 1.0)
+            evidences = _evidences(built, branches)
+            verdicts = judge(evidences, branches.runs[-1])
+            facts = _network_facts(built, branches)
+    except BaseException as error:
+        store.keep_part(f"{type(error).__name__}: {error}", runs, built.world.inventory)
+        if isinstance(error, KeyboardInterrupt):
+            raise RunBroken(f"interrupted; what there is lies in {target}") from None
+        if isinstance(error, TwinError):
+            raise
+        raise RunBroken(f"{type(error).__name__}: {error}") from error
+    with watch.phase("results"):
+        report("writing", 1.0)
+        inventory = built.world.inventory
+        undisturbed, final = branches.runs[0], branches.runs[-1]
+        store.write_timeseries({"ordered": final, "undisturbed": undisturbed}, inventory)
+        store.write_orders(built.orders, final, inventory)
+        store.write_settlement(final)
+        warnings = _warnings(built, branches)
+        wall = {**watch.phases, "total": watch.total()}
+        summary = {
+            **_begun(scenario, text),
+            "complete": True,
+            **summarise(
+                evidences,
+                undisturbed,
+                final,
+                inventory,
+                verdicts,
+                RunFacts(
+                    wall_s=wall,
+                    simulated_s=(built.world.end_ms - built.world.start_ms) / 1_000.0,
+                    peak_rss_mib=_peak_rss_mib(),
+                    buses=built.network.n_bus,
+                    branches=built.network.n_branch,
+                    load_flows=_load_flows(branches),
+                    plan_adjustable_mw=None,
+                    warnings=warnings,
+                ),
+            ),
+        }
+        districts = built.city.districts
+        write_report(
+            target / "report.html",
+            summary,
+            Histories(
+                final,
+                undisturbed,
+                {e.order.id: e.counterfactual for e in evidences},
+            ),
+            inventory,
+            orders=built.orders,
+            districts=Districts(
+                districts.names_en, districts.names, districts.x_km, districts.y_km
+            ),
+            network=facts,
+            lang=lang,
+        )
+    summary["wall_s"] = {**watch.phases, "total": watch.total()}
+    store.finish(summary)
+    rows = tuple(v.to_dict() for v in verdicts)
+    return RunResult(scenario.name, target, rows, tuple(warnings))
+
+
+def _begun(scenario: Scenario, text: str) -> dict[str, object]:
+    """Return what is known of a run before it begins."""
+    libraries = ("numpy", "numba", "simpy", "pandapower", "lightsim2grid", "pvlib")
+    return {
+        "scenario": scenario.name,
+        "scenario_hash": key({"scenario": text}),
+        "seed": scenario.seed,
+        "versions": {
+            "suitwin": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in libraries},
+        },
+        "carrier": "direct",
+    }
+
+
+def _simulate(
+    built: Built, make: Callable[[], Logic], runs: dict[str, History], report: Report
+) -> Branches:
+    whole, done, begun = simulated_ms(built), 0, time.perf_counter()
+
+    def progress(name: str, now_ms: int, step_ms: int) -> None:
+        nonlocal done
+        done += step_ms
+        wall_ms = 1_000.0 * (time.perf_counter() - begun)
+        report(name, done / whole, now_ms, done / wall_ms)
+
+    def keep(name: str, history: History) -> None:
+        runs[name] = history
+
+    return run_branches(built, make, progress, keep)
+
+
+def _evidences(built: Built, branches: Branches) -> list[Evidence]:
+    return [
+        Evidence(
+            order=order,
+            run=branches.runs[i + 1],
+            counterfactual=branches.runs[i],
+            capability=branches.capability.get(order.id),
+            undisturbed=branches.runs[0],
+            inventory=built.world.inventory,
+            end_ms=built.world.end_ms,
+        )
+        for i, order in enumerate(built.orders)
+    ]
+
+
+def _network_facts(built: Built, branches: Branches) -> NetworkFacts:
+    """Return bands and single outages at the maximum of the undisturbed day."""
+    limits = Limits(built.network)
+    bands = {
+        f"{kv:g}": (float(limits.low_pu[rows][0]), float(limits.high_pu[rows][0]))
+        for level, kv in enumerate(limits.kv)
+        if len(rows := np.flatnonzero(limits.level == level)) > 0
+    }
+    run = branches.undisturbed
+    recorder = None if run is None else run.recorder
+    if not isinstance(recorder, Recorder) or recorder.peak_grid is None:
+        return NetworkFacts(bands)
+    peak = recorder.history.peak
+    operation = GridOperation(built.network)
+    operation.state.restore(recorder.peak_grid.arrays())
+    found = single_outages(
+        operation,
+        np.asarray(peak["grid.demand_mw"], np.float64),
+        np.asarray(peak["grid.demand_mvar"], np.float64),
+        np.asarray(peak["grid.plant_mw"], np.float64),
+        float(peak["grid.pumped_mw"]),
+    )
+    names, kv = built.network.branches.name, built.network.branches.kv
+    solved, overloads = found.flag("solved"), found.i8("overloads")
+    worst, loading = found.i8("worst_branch"), found.f8("max_loading_pct")
+    listed = [
+        Outage(
+            name=str(found["element"][i]),
+            kv=float(kv[np.flatnonzero(names == found["element"][i])[:1]].max(initial=0.0)),
+            solved=bool(solved[i]),
+            overloaded=int(overloads[i]),
+            worst=str(names[worst[i]]) if worst[i] >= 0 else "",
+            worst_pct=float(loading[i]),
+        )
+        for i in np.flatnonzero(~solved | (overloads > 0))
+    ]
+    at_ms = built.world.start_ms + int(peak["index"][0]) * MINUTE_MS
+    return NetworkFacts(bands, listed, found.n, format_time_of_day(at_ms))
+
+
+def _warnings(built: Built, branches: Branches) -> list[str]:
+    notes = [f"data: {note}" for note in built.city.notes]
+    for incident in branches.runs[-1].incidents:
+        notes.append(f"{format_time_of_day(incident.now_ms)} {incident.kind}: {incident.text}")
+    return notes
+
+
+def _load_flows(branches: Branches) -> int:
+    """Return the number of load flows of all runs together."""
+    own = [h.filled - h.first for h in (*branches.runs, *branches.capability.values())]
+    return int(sum(own))
+
+
+def _peak_rss_mib() -> float:
+    """Return the peak memory of this process and its children [MiB]."""
+    kib = sum(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return kib / 1024.0

@@ -1,0 +1,66 @@
+"""Orders and disturbances of a scenario, as the engine takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from twin.clock import parse_time_of_day
+from twin.engine.timeline import BranchOutage, ContactLoss, Entry, Phase
+from twin.errors import Problem
+from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind
+from twin.scenario.schema import Scenario
+
+
+def orders_of(scenario: Scenario, max_load_mw: float) -> tuple[Order, ...]:
+    """Return the scenario's orders by time of notice; percentages are of `max_load_mw`."""
+    orders = []
+    for row in scenario.orders:
+        mw = row.mw if row.percent is None else row.percent / 100.0 * max_load_mw
+        times = (parse_time_of_day(t) for t in (row.notice, row.start, row.full_by, row.end))
+        orders.append(
+            Order(
+                row.id, 0, OrderKind(row.kind), OrderForm(row.form), mw, row.level, *times,
+                row.warning_min,
+            )
+        )  # fmt: skip
+    return tuple(sorted(orders, key=lambda o: (o.notice_ms, o.id)))
+
+
+def notice_entry(order: Order) -> Entry:
+    """Return the timeline entry by which an order becomes known."""
+    notice = Notice(order.notice_ms, NoticeKind.ORDER, order)
+    return Entry(order.notice_ms, Phase.DISTURB, 0, 0, 0, notice)
+
+
+def timeline_of(scenario: Scenario) -> tuple[Entry, ...]:
+    """Return what goes wrong by itself; orders join when their fork is made."""
+    entries: list[Entry] = []
+    for number, row in enumerate(scenario.disturbances, start=1):
+        for when, restored in ((row.at, False), (row.until, True)):
+            if when is None:
+                continue
+            what: ContactLoss | BranchOutage
+            if row.what == "contact_loss":
+                what = ContactLoss(f"{number}", str(row.kind), row.share, restored)
+            else:
+                what = BranchOutage(str(row.branch), restored)
+            entries.append(Entry(parse_time_of_day(when), Phase.DISTURB, 1, 0, number, what))
+    return tuple(sorted(entries))
+
+
+def timeline_problems(
+    scenario: Scenario, path: Path, branches: Sequence[str]
+) -> list[Problem]:
+    """Return what the timeline names and the network has not."""
+    known = set(branches)
+    return [
+        Problem(
+            str(path),
+            f"disturbances.{i}.branch",
+            repr(row.branch),
+            f"one of the network's {len(known)} branches, e.g. {sorted(known)[0]}",
+        )
+        for i, row in enumerate(scenario.disturbances)
+        if row.branch is not None and row.branch not in known
+    ]
