@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.grid.cases import city_spec, peak
 from twin.chance import generator
+from twin.city.build import build_city
+from twin.city.spec import CitySpec
 from twin.grid import GridOperation, build_network
 from twin.grid.build import draw
 from twin.grid.equipment import load_equipment
@@ -40,16 +41,19 @@ def main() -> None:
 
     from twin.grid.pandapower_net import Case, pandapower_net, write_case
 
-    spec = city_spec()
+    spec = build_city(CitySpec(year=2027)).network
     network = build_network(spec)
-    operation, point = GridOperation(network), peak(network)
-    operation.settle(0, *point.arguments)
-    operation.settle_losses(*point.arguments)
+    operation = GridOperation(network)
+    demand = (network.design_mw, network.design_mvar)
+    plants = np.array([plant.peak_mw for plant in spec.plants], dtype=np.float64)
+    point = (*demand, plants, 0.0)
+    operation.settle(0, *point)
+    operation.settle_losses(*point)
     chance = generator(1, "benchmarks.load_flow")
     noise = 1.0 + NOISE * chance.standard_normal((64, network.n_busbar))
-    demand_mw, demand_mvar = point.demand_mw * noise, point.demand_mvar * noise
-    source_mw, _ = operation.injections(*point.arguments)
-    solution, _, _ = operation.solve(*point.arguments)
+    demand_mw, demand_mvar = demand[0] * noise, demand[1] * noise
+    source_mw, _ = operation.injections(*point)
+    solution, _, _ = operation.solve(*point)
 
     # pandapower has the limited plants at their limits from the start, so that both solve once
     draft = draw(spec)
@@ -58,8 +62,8 @@ def main() -> None:
     write_case(
         net,
         Case(
-            demand_mw=point.demand_mw,
-            demand_mvar=point.demand_mvar,
+            demand_mw=demand[0],
+            demand_mvar=demand[1],
             source_mw=source_mw,
             slack=int(np.flatnonzero(sources.slack)[0]),
             q_min_mvar=np.full(len(source_mw), -1e9),
@@ -83,7 +87,7 @@ def main() -> None:
     for bus in {int(b) for b in net.sgen.bus}:
         rows = net.sgen.index[net.sgen.bus == bus]
         at_bus = network.busbars.bus == bus
-        q = supplied[bus] + float(point.demand_mvar[at_bus].sum())
+        q = supplied[bus] + float(demand[1][at_bus].sum())
         net.sgen.loc[rows, "q_mvar"] = q / len(rows)
 
     def reference(**options: object) -> Callable[[int], None]:
@@ -98,15 +102,15 @@ def main() -> None:
 
     def step(k: int) -> None:
         row = k % 64
-        operation.step(60_000 * k, 60.0, demand_mw[row], demand_mvar[row], *point.arguments[2:])
+        operation.step(60_000 * k, 60.0, demand_mw[row], demand_mvar[row], *point[2:])
 
     limits, mode = operation.reactive_limits(source_mw), solution.mode
     # the sources' schedule stands still, as it does in pandapower's net
-    _, scheduled = operation.injections(*point.arguments)
+    _, scheduled = operation.injections(*point)
     power = []
     for more_mw, more_mvar in zip(demand_mw, demand_mvar, strict=True):
         here = scheduled.copy()
-        more = more_mw - point.demand_mw + 1j * (more_mvar - point.demand_mvar)
+        more = more_mw - demand[0] + 1j * (more_mvar - demand[1])
         here[network.busbars.bus] -= more / network.base_mva
         power.append(here)
     state = {"v": solution.v}

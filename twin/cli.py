@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +20,7 @@ from rich.table import Table
 from twin.clock import format_time_of_day
 from twin.errors import InputProblems, RunBroken
 from twin.results.compare import compare_runs
-from twin.run import RunResult, prepare, run_scenario
+from twin.run import Report, RunResult, prepare, run_scenario
 from twin.scenario.files import find_scenario, load_scenario
 from twin.scenario.schema import Scenario
 
@@ -58,9 +57,7 @@ def main() -> None:
 @app.command()
 def run(
     scenario: ScenarioName,
-    out: Annotated[
-        Path | None, typer.Option(help="run directory; default: out/<scenario>")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="run directory; default: out/<scenario>")] = None,
     assignments: Assignments = None,
     seed: Annotated[int | None, typer.Option(min=0, help="chance of the day")] = None,
     logic: Annotated[str | None, typer.Option(help="package.module:Class")] = None,
@@ -88,7 +85,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _reporter(bar: Progress) -> Callable[[str, float, int | None, float | None], None]:
+def _reporter(bar: Progress) -> Report:
     """Return a callback (phase, fraction, simulated time, times real time) for the bar."""
     task = bar.add_task("preparing", total=1.0, clock="", speed="")
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
 import numpy as np
 
 from twin.assets.environment import Environment
 from twin.assets.kind import Kind
 from twin.clock import HOUR_MS, MINUTE_MS
 from twin.record.columns import Columns
+
+K = TypeVar("K", bound=Kind)
 
 # Guangdong's periods in July: 0 valley, 1 flat, 2 peak, 3 super-peak.
 TARIFF = np.array([0] * 8 + [1] * 2 + [2, 3, 1, 1] + [2, 3, 3, 2, 2] + [1] * 5).repeat(60)
@@ -46,6 +52,20 @@ def fleet(n: int, rated_kw: object, **extras: object) -> Columns:
     return Columns(whole | {k: np.broadcast_to(np.asarray(v), n) for k, v in extras.items()})
 
 
+@cache
+def _warmed(sort: type[Kind], make: Callable[[], Columns], hour: int, seed: int) -> Kind:
+    kind = sort(make(), seed)
+    kind.warm(world(hour * HOUR_MS, seed))
+    return kind
+
+
+def warm_fork(sort: type[K], make: Callable[[], Columns], hour: int, seed: int) -> K:
+    """Return a fork of a fleet warmed up once, since warming takes most of a test's time."""
+    kind = _warmed(sort, make, hour, seed).fork()
+    assert isinstance(kind, sort)
+    return kind
+
+
 def live(kind: Kind, start_ms: int, minutes: int, cut: tuple[int, ...] = (60,)) -> np.ndarray:
     """Run minutes, each cut into calls of the given lengths; return demand [minutes, n] in kW."""
     assert sum(cut) == 60
@@ -78,16 +98,3 @@ def points(kind: Kind) -> dict[str, np.ndarray]:
 
 def same_bits(a: Kind, b: Kind) -> bool:
     return a.state.digest() == b.state.digest()
-
-
-__all__ = [
-    "HOUR_MS",
-    "MINUTE_MS",
-    "TARIFF",
-    "fleet",
-    "live",
-    "points",
-    "same_bits",
-    "world",
-    "write",
-]

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import tomllib
+from functools import partial
 from importlib.resources import files
 
 import numpy as np
 import pytest
 
-from tests.assets.process_world import HOUR_MS, MINUTE_MS, fleet, live, points, same_bits, world
+from tests.assets.process_world import (
+    HOUR_MS,
+    MINUTE_MS,
+    fleet,
+    live,
+    points,
+    same_bits,
+    warm_fork,
+    world,
+)
 from twin.assets.charging import Charging
 from twin.assets.datasheet import GRADES, Datasheet
 from twin.assets.hydrogen import Hydrogen
@@ -33,6 +43,7 @@ FLEETS: dict[type[Kind], Columns] = {
     ShorePower: fleet(9, 800.0, flexible_share=0.2),
 }
 KINDS = tuple(FLEETS)
+MAKERS = {sort: partial(FLEETS.__getitem__, sort) for sort in KINDS}
 # Points after power_kw, and set-points, as agreed with engine and control.
 AGREED: dict[str, tuple[str, str]] = {
     "charging": (
@@ -55,9 +66,7 @@ AGREED: dict[str, tuple[str, str]] = {
 
 @pytest.fixture(params=KINDS, ids=lambda k: k.name)
 def kind(request: pytest.FixtureRequest) -> Kind:
-    made: Kind = request.param(FLEETS[request.param], 5)
-    made.warm(world(12 * HOUR_MS, 5))
-    return made
+    return warm_fork(request.param, MAKERS[request.param], 12, 5)
 
 
 def test_points_and_setpoints_stand_as_agreed(kind: Kind) -> None:

@@ -47,6 +47,41 @@ def test_busbars_that_the_user_names_are_kept() -> None:
     assert (named == [3, -1, 5, -1, -1]).all()
 
 
+def test_large_sites_stay_off_small_transformers_and_feeders_fill_evenly() -> None:
+    # two feeders of one 10 kV node that carries anything and four 0.4 kV places of 0.5 MW
+    group = np.repeat([0, 1], 5)
+    capacity_mw = np.tile([8.0, 0.5, 0.5, 0.5, 0.5], 2)
+    weight = np.full(10, 0.1)
+    demand_kw = np.exp(generator(1, "t").normal(4.5, 1.2, 120))
+    zeros = np.zeros(120, dtype=np.int64)
+    busbar = attach_sites(
+        zeros,
+        demand_kw,
+        np.zeros(10, dtype=np.int64),
+        weight,
+        1,
+        capacity_mw=capacity_mw,
+        group=group,
+    )
+    assert (demand_kw > 150.0).any()
+    assert set(busbar[demand_kw > 150.0]) == {0, 5}
+    assert {1, 2, 3, 4, 6, 7, 8, 9} <= set(busbar[demand_kw <= 150.0])
+    fed_kw = np.bincount(group[busbar], demand_kw)
+    assert abs(fed_kw[0] - fed_kw[1]) < 0.1 * fed_kw.sum()
+
+
+def test_a_site_too_large_for_every_place_takes_the_strongest() -> None:
+    busbar = attach_sites(
+        np.array([0]),
+        np.array([9000.0]),
+        np.array([0, 0]),
+        np.array([0.5, 0.5]),
+        1,
+        capacity_mw=np.array([1.0, 4.0]),
+    )
+    assert busbar.tolist() == [1]
+
+
 def test_a_district_without_a_busbar_is_refused() -> None:
     with pytest.raises(ValueError, match="no busbar"):
         attach_sites(np.array([0, 1]), np.ones(2), np.array([0]), np.ones(1), 1)

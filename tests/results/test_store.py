@@ -217,3 +217,42 @@ def test_compare_lists_every_problem_at_once(tmp_path):
     assert len(caught.value.problems) == 4
     with pytest.raises(InputProblems, match="two or more"):
         compare_runs(tmp_path / "a")
+
+
+def test_a_quiet_day_has_a_summary_too(tmp_path):
+    quiet = Record().history()
+    inventory = evidence(dr_order(), Record()).inventory
+    directory = RunDirectory(tmp_path / "run", "", BEGUN)
+    facts = RunFacts({}, 86_400.0, 1.0, 1, 1, 1)
+    verdicts = judge([], quiet)
+    directory.finish(summarise([], quiet, quiet, inventory, verdicts, facts))
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["adjustable_mw"] == {}
+    assert summary["realtime_factor"] is None
+    assert summary["figures"]["adjustable_total_mw"] is None
+    assert summary["figures"]["undisturbed_max_at"] == "00:00"
+    assert {v["reason"] for v in summary["verdicts"] if v["id"].startswith("dr.")} == {
+        "no such order"
+    }
+
+
+def test_tariff_cut_and_cooling_share_at_the_maximum():
+    record = Record()
+    record.enrolled_mw[at(13, 40), 0] = 33.0
+    record.extra_load_mw[at(13, 40)] = 100.0
+    quiet = record.history()
+    inventory = evidence(dr_order(), Record()).inventory
+    figures = summarise(
+        [], quiet, quiet, inventory, [], RunFacts({"total": 1.0}, 1.0, 1.0, 1, 1, 1)
+    )["figures"]
+    assert figures["undisturbed_max_at"] == "13:40"
+    assert figures["standing_peak_cut_by_tariff_mw"] == 33.0
+
+
+def test_a_run_without_a_minute_can_still_be_kept(tmp_path):
+    directory = RunDirectory(tmp_path / "run", "", BEGUN)
+    given = evidence(dr_order(), Record())
+    directory.keep_part("broke at once", {"ordered": Record(0).history()}, given.inventory)
+    directory.keep_part("broke before the city was built", {}, None)
+    left = json.loads((tmp_path / "run/summary.json").read_text())
+    assert left["reason"] == "broke before the city was built"

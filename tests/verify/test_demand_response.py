@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -307,11 +308,44 @@ def test_runs_must_begin_together():
 def test_a_city_without_buildings_or_chargers_harms_nobody():
     given = evidence(dr_order(), dr_run())
     kinds = {k: v for k, v in given.inventory.kinds.items() if k in ("storage", "terminal")}
-    import dataclasses
-
     bare = dataclasses.replace(given, inventory=dataclasses.replace(given.inventory, kinds=kinds))
     found = by_id(judge_demand_response(bare).verdicts)
     for id_ in ("dr.comfort", "dr.comfort_drift", "dr.mobility", "dr.mobility_short"):
         assert (found[id_].value, found[id_].passed) == (0.0, True)
     assert "takes part" in found["dr.comfort"].reason
     assert bare.end_ms == DAY_MS
+
+
+def test_buildings_without_a_record_are_false_not_silent():
+    given = evidence(dr_order(), dr_run())
+    given.run.tables = {k: v for k, v in given.run.tables.items() if not k.startswith("aircon")}
+    found = by_id(judge_demand_response(given).verdicts)
+    for id_ in ("dr.comfort", "dr.comfort_drift"):
+        assert found[id_].passed is False
+        assert found[id_].reason == "no record of indoor temperatures"
+
+
+def test_drift_needs_an_hour():
+    found = by_id(
+        judge_demand_response(evidence(dr_order(), dr_run(), end_ms=ms(13, 45))).verdicts
+    )["dr.comfort_drift"]
+    assert found.passed is False
+    assert "no whole hour" in found.reason
+
+
+def test_gaps_leave_network_and_cap_open():
+    run = dr_run()
+    run.scalars["violations_bus"][at(14)] = np.nan
+    run.extra_load_mw[at(14)] = np.nan
+    found = verdicts(run, dr_order(form=OrderForm.CAP, mw=900.0))
+    for id_ in ("dr.network", "dr.delivered", "dr.overdelivered"):
+        assert found[id_].value is None
+        assert found[id_].passed is False
+        assert "gaps" in found[id_].reason
+
+
+def test_sessions_without_energies_are_false():
+    run = dr_run()
+    run.session(14, 0, 7, np.nan, 5.0)
+    found = verdicts(run)["dr.mobility"]
+    assert (found.value, found.passed) == (None, False)

@@ -43,8 +43,7 @@ class Icestore(RemoteKind):
     """
 
     name = "icestore"
-    # 10 s instead of 1 s moves power by less than 1 % of the rating (step-size test).
-    step_s: ClassVar[int] = 10
+    step_s: ClassVar[int] = 1
     truth = ("tank_soc",)
     nameplate: ClassVar[tuple[str, ...]] = ("cooling_kw", "tank_kwh", "peak_cooling_kw")
     points = (

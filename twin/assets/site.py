@@ -126,9 +126,9 @@ class Sites:
             if name != "terminal":
                 net -= self.by_site(name, kind.power_kw)
         for name in BOUNDED:
-            kind = kinds.get(name)
-            if kind is None or kind.n == 0:
+            if name not in kinds:
                 continue
+            kind = kinds[name]
             site = self.device_site[name]
             others = net + self.by_site(name, kind.power_kw)
             rated = self.by_site(name, kind.rated_kw)
@@ -140,7 +140,8 @@ class Sites:
 
     def by_site(self, kind: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return float64[sites], the sum of a kind's per-device values at each site."""
-        return np.bincount(self.device_site[kind], weights=values, minlength=self.n)
+        total = np.bincount(self.device_site[kind], weights=values, minlength=self.n)
+        return np.asarray(total, np.float64)
 
     def behind_circuits(
         self, kinds: Mapping[str, Kind], enrolled_only: bool

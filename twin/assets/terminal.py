@@ -83,7 +83,8 @@ class Terminal(Kind):
     def _rows(self, stem: str) -> NDArray[np.float64]:
         """Return float64[4, n], a view of the four rows of `stem`."""
         first = len(COMMON_ROWS) + 2 + CIRCUITS * ("open", "opened_ms", "pickup").index(stem)
-        return self.state.block[first : first + CIRCUITS]
+        rows: NDArray[np.float64] = self.state.block[first : first + CIRCUITS]
+        return rows
 
     @property
     def open(self) -> NDArray[np.float64]:
@@ -110,7 +111,7 @@ class Terminal(Kind):
     def supplied_share(self) -> NDArray[np.float64]:
         """Return float64[n], the part of the nominal host load that is drawn now."""
         factor = (1.0 - self.open) * self._rows("pickup") - self.open
-        return 1.0 + np.einsum("ij,ij->j", self.share, factor)
+        return np.asarray(1.0 + np.einsum("ij,ij->j", self.share, factor))
 
     def step(self, start_ms: int, seconds: int, env: Environment) -> None:
         """Draw the host load of the closed circuits."""

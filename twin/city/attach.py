@@ -7,6 +7,11 @@ from numpy.typing import NDArray
 
 from twin.chance import generator
 
+# A customer above this part of a busbar's capacity is supplied elsewhere (assumed: a 0.4 kV
+# transformer of 630 kVA then takes customers up to 180 kW; 160 kW is the usual limit).
+LARGEST_PART = 0.3
+SCATTER = 0.25  # keyed spread with which the emptiest place is chosen (assumed)
+
 
 def attach_sites(
     site_district: NDArray[np.int64],
@@ -15,51 +20,88 @@ def attach_sites(
     busbar_weight: NDArray[np.float64],
     seed: int,
     given: NDArray[np.int64] | None = None,
+    *,
+    capacity_mw: NDArray[np.float64] | None = None,
+    group: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """Return int64[sites], the busbar of each site.
 
-    Large sites first, each to the busbar of its district with the most room left, so that the
-    sites fill the busbars in proportion to their weights; small sites fall where a keyed draw
-    puts them among the three roomiest.
+    Large sites first, each to the feeder (or station busbar) of its district that would be
+    least filled for its weight, give or take a keyed spread, and there to the least filled
+    place that can carry it. So sites fill places in proportion to their weights.
 
     Parameters
     ----------
     busbar_district : int64[busbars], row in the same districts as `site_district`
     busbar_weight : float64[busbars], share of the district's load; a weight of 0 takes no site
     given : int64[sites], busbars that the user's file names, -1 where it is silent
+    capacity_mw : float64[busbars], what each can carry; None: anything
+    group : int64[busbars], one number for each feeder or station; None: every busbar its own
 
     Raises ValueError for a district with sites and no busbar.
     """
     busbar = np.full(len(site_district), -1, dtype=np.int64) if given is None else given.copy()
+    if capacity_mw is None:
+        capacity_mw = np.full(len(busbar_weight), np.inf)
+    if group is None:
+        group = np.arange(len(busbar_weight))
     for district in np.unique(site_district):
         here = np.flatnonzero((busbar_district == district) & (busbar_weight > 0.0))
         if len(here) == 0:
             raise ValueError(f"district {district} has sites and no busbar")
         sites = np.flatnonzero(site_district == district)
         sites = sites[np.argsort(-site_demand_kw[sites], kind="stable")]
-        weight = busbar_weight[here] / busbar_weight[here].sum()
-        total_kw = float(site_demand_kw[sites].sum())
-        # Half as much again as needed: room is measured against an even fill, not a full one.
-        room_kw = 1.5 * total_kw * weight
         named = sites[busbar[sites] >= 0]
-        np.subtract.at(
-            room_kw,
-            np.searchsorted(here, busbar[named]).clip(0, len(here) - 1),
-            np.where(np.isin(busbar[named], here), site_demand_kw[named], 0.0),
-        )
+        filled_kw = np.zeros(len(busbar_weight))
+        np.add.at(filled_kw, busbar[named], site_demand_kw[named])
         sites = sites[busbar[sites] < 0]
-        draws = generator(seed, "city.attach", int(district)).random(len(sites))
-        reach = min(3, len(here))
-        for site, draw in zip(sites, draws, strict=True):
-            demand_kw = site_demand_kw[site]
-            if demand_kw > 0.1 * room_kw.max():
-                k = int(np.argmax(room_kw))
-            else:
-                best = np.argpartition(-room_kw, reach - 1)[:reach]
-                k = int(np.sort(best)[int(draw * reach)])
-            busbar[site] = here[k]
-            room_kw[k] -= demand_kw
+        draws = generator(seed, "city.attach", int(district))
+        place = _fill(
+            site_demand_kw[sites],
+            filled_kw[here],
+            busbar_weight[here],
+            LARGEST_PART * 1000.0 * capacity_mw[here],
+            np.unique(group[here], return_inverse=True)[1],
+            draws,
+        )
+        busbar[sites] = here[place]
     return busbar
+
+
+def _fill(
+    demand_kw: NDArray[np.float64],
+    filled_kw: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    most_kw: NDArray[np.float64],
+    group: NDArray[np.int64],
+    draws: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Return the place of each site of one district; sites come in falling order of demand."""
+    places = [np.flatnonzero(group == g) for g in range(int(group.max()) + 1)]
+    group_weight = np.bincount(group, weight)
+    group_most_kw = np.array([most_kw[rows].max() for rows in places])
+    group_kw = np.bincount(group, filled_kw)
+    filled_kw = filled_kw.copy()
+    scatter = 1.0 + SCATTER * draws.random((len(demand_kw), len(places)))
+    chosen = np.empty(len(demand_kw), dtype=np.int64)
+    for site, size_kw in enumerate(demand_kw):
+        fill = (group_kw + size_kw) / group_weight * scatter[site]
+        fits = group_most_kw >= size_kw
+        g = int(np.argmin(np.where(fits, fill, np.inf) if fits.any() else fill / group_most_kw))
+        rows = places[g]
+        row = int(rows[0])
+        if len(rows) > 1:
+            inner = (filled_kw[rows] + size_kw) / weight[rows]
+            able = most_kw[rows] >= size_kw
+            row = int(
+                rows[np.argmin(np.where(able, inner, np.inf))]
+                if able.any()
+                else rows[np.argmax(most_kw[rows])]
+            )
+        chosen[site] = row
+        filled_kw[row] += size_kw
+        group_kw[g] += size_kw
+    return chosen
 
 
 def background_weights(

@@ -44,18 +44,22 @@ class Sustained:
 
 
 def storage(
-    watch: Watch, owners: StorageOwners, base_kw: Floats, ceiling_kw: Floats, hours: float
-) -> Sustained:
+    watch: Watch, owners: StorageOwners, base_kw: Floats, ceiling_kw: Floats, hours: float,
+    before_kwh: Floats,
+) -> Sustained:  # fmt: skip
     """Return what batteries sustain against their owners' schedule.
 
     Parameters
     ----------
     base_kw : float64[quarters, n]  owners' power over the horizon, positive into the grid
     ceiling_kw : what each was seen to be able to feed (the site may hold it back)
+    before_kwh : what the owner will take in before the horizon begins
     """
-    stock = owners.stock_kwh(watch.or_zero("soc"))
+    stock = owners.stock_kwh(watch.or_zero("soc")) + before_kwh
+    stock = np.clip(stock, 0.0, owners.stock_kwh(owners.memory["full"]))
     mean = base_kw.mean(axis=0)
     top = np.minimum(watch.or_zero("discharge_limit_kw"), ceiling_kw)
+    top = np.where(before_kwh != 0.0, ceiling_kw, top)
     room = (owners.memory["full"] - watch.or_zero("soc")) * owners.capacity_kwh
     up = np.minimum(top - base_kw.max(axis=0), stock / hours - mean)
     down = np.minimum(watch.or_zero("charge_limit_kw") + base_kw.min(axis=0), room / hours + mean)

@@ -97,17 +97,22 @@ class Levers:
         return np.asarray(extra["quarters"][first:last], np.float64)
 
     def capability(
-        self, now_ms: int, end_ms: int, fleet: Supervision, everyone: bool = False
+        self, now_ms: int, span: tuple[int, int], fleet: Supervision, everyone: bool = False
     ) -> dict[str, Floats]:
-        """Return by kind what each device can sustain until `end_ms`, against its baseline."""
-        hours = max((end_ms - now_ms) / HOUR_MS, 0.25)
+        """Return by kind what each device can sustain over `span`, against its baseline.
+
+        `span` is (start_ms, end_ms); a start that is past means now.
+        """
+        start_ms, end_ms = max(span[0], now_ms), span[1]
+        hours = max((end_ms - start_ms) / HOUR_MS, 0.25)
         found: dict[str, Floats] = {}
         for kind in self.kinds:
             watch, column = fleet.watch[kind], self.columns[kind]
             demand = self.without.demand_kw(kind)
             if kind == "storage" and self.habits.owners is not None:
-                base, top = self.quarters(now_ms, end_ms), self.memory[kind]["ceiling_kw"]
-                given = flex.storage(watch, self.habits.owners, base, top, hours)
+                base, top = self.quarters(start_ms, end_ms), self.memory[kind]["ceiling_kw"]
+                before = self._taken_in(now_ms, start_ms)
+                given = flex.storage(watch, self.habits.owners, base, top, hours, before)
             elif kind == "aircon":
                 floor, most = column.f8("floor_m2"), column.f8("comfort_max_c")
                 given = flex.aircon(watch, floor, most, demand, hours)
@@ -131,6 +136,16 @@ class Levers:
                 up = up + self._fuelcell(fleet, hours)
             found[kind] = np.where(self.usable(kind, now_ms, fleet, everyone), up, 0.0)
         return found
+
+    def _taken_in(self, now_ms: int, start_ms: int) -> Floats:
+        """Return what owners add to what their batteries could feed, until `start_ms` [kWh]."""
+        owners = self.habits.owners
+        if owners is None or start_ms <= now_ms:
+            return np.zeros(self.columns["storage"].n)
+        power = self.quarters(now_ms, start_ms)
+        hours = (start_ms - now_ms) / HOUR_MS / len(power)
+        back = owners.per_soc_kwh("out") / owners.per_soc_kwh("in")
+        return np.asarray(-np.where(power < 0.0, power * back, power).sum(axis=0) * hours)
 
     def _fuelcell(self, fleet: Supervision, hours: float) -> Floats:
         column = self.columns["hydrogen"]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS, minute_of_day
+from twin.control.memory import whole
 from twin.record.columns import Columns
 from twin.record.table import Table
 
@@ -25,6 +26,7 @@ EFFICIENCY = 0.935  # one way, AC to cell: the root of 0.875 (LFP practice, gene
 SOC_EMPTY = 0.10  # owners keep this much (assumed); the lowest SOC seen replaces it
 SOC_FULL = 0.90  # highest SOC before a higher one was seen (assumed)
 PRIOR_SOC = 0.2  # of a cycle, that the registered capacity weighs against what is seen (assumed)
+LATEST_MIN = 20  # after a window's begin that a start is put down to the owner's habit (assumed)
 PLAN_STEP_MIN = 15
 
 
@@ -34,7 +36,7 @@ class TariffReading:
     Attributes
     ----------
     charge, deliver : bool[1440]
-    left_h : hours left of this charging window
+    left_h, since_min : hours left of this charging window, minutes since it began
     dearer_h, equal_h : hours dearer than, and as dear as, this minute before the next window
     """
 
@@ -43,6 +45,7 @@ class TariffReading:
         self.charge = np.zeros(MINUTES, np.bool_)
         self.deliver = np.zeros(MINUTES, np.bool_)
         self.left_h, self.dearer_h, self.equal_h = np.zeros((3, MINUTES))
+        self.since_min = np.zeros(MINUTES, np.int64)
         for m in range(MINUTES):
             ahead = level[m + 1 : m + MINUTES]
             dear = np.flatnonzero(ahead >= PEAK)
@@ -52,6 +55,8 @@ class TariffReading:
         charge = np.resize(self.charge, 2 * MINUTES)
         for m in range(MINUTES):
             if self.charge[m]:
+                back = np.flatnonzero(~np.roll(self.charge, MINUTES - 1 - m)[::-1])
+                self.since_min[m] = (back[0] if len(back) > 0 else MINUTES) - 1
                 idle = np.flatnonzero(~charge[m : m + MINUTES])
                 self.left_h[m] = (idle[0] if len(idle) > 0 else MINUTES) / 60.0
                 continue
@@ -81,7 +86,7 @@ class StorageOwners:
                 "in_kwh", "in_soc", "out_kwh", "out_soc",
             ),
             columns.n,
-            {"pace": np.ones(1)},
+            {"pace": np.ones(1), "late_min": np.zeros(columns.n, np.int64)},
         )  # fmt: skip
         self.memory["soc"] = 0.5
         self.memory["seen_soc"] = np.nan
@@ -100,18 +105,24 @@ class StorageOwners:
         self._learn_capacity(power_kw, soc, seen)
         charging = seen & (power_kw < -0.05 * self.rated_kw)
         held, pace = memory["charge_kw"], memory["pace"]
-        if self.reading.charge[minute]:
-            spread = self._spread_kw(minute, memory["soc"])
+        # Owners' clocks and habits differ: who starts charging late does everything late.
+        since = int(self.reading.since_min[minute])
+        if self.reading.charge[minute] and since <= LATEST_MIN:
+            begins = charging & (memory["power_kw"] > -0.05 * self.rated_kw)
+            whole(memory, "late_min")[begins] = since
+        own = self._own_minute(minute)
+        window = self.reading.charge[own]
+        held[~window] = np.nan  # the next window may be run at another power
+        if window.any():
+            spread = np.where(window, self._spread_kw(own, memory["soc"]), 0.0)
             first = charging & np.isnan(held) & (spread > 0.05 * self.rated_kw)
             if first.any():
                 # How much faster than evenly owners charge: those seen tell of the others.
                 seen_pace = float(-power_kw[first].sum() / spread[first].sum())
                 pace += 0.3 * (min(max(seen_pace, 0.5), 3.0) - pace)
             held[charging] = -power_kw[charging]
-            chosen = ~seen & np.isnan(held)
+            chosen = window & ~seen & np.isnan(held)
             held[chosen] = np.minimum(spread * pace, self.rated_kw)[chosen]
-        else:
-            held[:] = np.nan  # the next window may be run at another power
         np.maximum(memory["full"], soc, out=memory["full"], where=seen)
         np.minimum(memory["empty"], soc, out=memory["empty"], where=seen)
         power, then = self.step(minute, memory["soc"], 1.0 / 60.0)
@@ -141,27 +152,32 @@ class StorageOwners:
         """Return what owners would do in the minute that begins at `now_ms`."""
         return self.step(minute_of_day(now_ms), self.memory["soc"], 1.0 / 60.0)[0]
 
-    def _spread_kw(self, minute: int, soc: Floats) -> Floats:
+    def _own_minute(self, minute: int) -> NDArray[np.int64]:
+        """Return the minute of the day that each owner acts on at `minute`."""
+        return (minute - whole(self.memory, "late_min")) % MINUTES
+
+    def _spread_kw(self, own: NDArray[np.int64], soc: Floats) -> Floats:
         """Return the charging power that fills the battery just at the end of the window."""
         room_kwh = np.maximum(self.memory["full"] - soc, 0.0) * self.per_soc_kwh("in")
-        return np.asarray(room_kwh / max(float(self.reading.left_h[minute]), 1.0 / 60.0))
+        return np.asarray(room_kwh / np.maximum(self.reading.left_h[own], 1.0 / 60.0))
 
     def step(self, minute: int, soc: Floats, hours: float) -> tuple[Floats, Floats]:
-        """Return power [kW] and SOC after `hours` of the owner's rule at `minute` of the day."""
-        memory, reading = self.memory, self.reading
-        full, into, out = memory["full"], self.per_soc_kwh("in"), self.per_soc_kwh("out")
-        if reading.charge[minute]:
-            room_kw = np.maximum(full - soc, 0.0) * into / hours
-            spread = self._spread_kw(minute, soc) * memory["pace"]
+        """Return power [kW] and SOC after `hours` of the owners' rule at `minute` of the day."""
+        memory, reading, own = self.memory, self.reading, self._own_minute(minute)
+        into, out = self.per_soc_kwh("in"), self.per_soc_kwh("out")
+        power = np.zeros_like(soc)
+        charge, deliver = reading.charge[own], reading.deliver[own]
+        if charge.any():
+            room_kw = np.maximum(memory["full"] - soc, 0.0) * into / hours
+            spread = self._spread_kw(own, soc) * memory["pace"]
             wanted = np.where(np.isnan(memory["charge_kw"]), spread, memory["charge_kw"])
-            power = -np.minimum(np.minimum(wanted, self.rated_kw), room_kw)
-        elif reading.deliver[minute]:
+            drawn = np.minimum(np.minimum(wanted, self.rated_kw), room_kw)
+            power = np.where(charge, -drawn, power)
+        if deliver.any():
             stock_kwh = np.maximum(soc - memory["empty"], 0.0) * out
-            spare = stock_kwh - self.rated_kw * reading.dearer_h[minute]
-            power = spare / max(float(reading.equal_h[minute]), hours)
-            power = np.clip(np.minimum(power, stock_kwh / hours), 0.0, self.rated_kw)
-        else:
-            power = np.zeros_like(soc)
+            spare = stock_kwh - self.rated_kw * reading.dearer_h[own]
+            fed = np.minimum(spare / np.maximum(reading.equal_h[own], hours), stock_kwh / hours)
+            power = np.where(deliver, np.clip(fed, 0.0, self.rated_kw), power)
         return power, soc - power * hours / np.where(power < 0.0, into, out)
 
     def forecast(self, now_ms: int, until_ms: int) -> Floats:

@@ -124,7 +124,12 @@ class Recovery:
         even = np.clip(stock / np.maximum(owed_kwh, 1e-6), 0.0, 1.0)
         even = np.where(owed_kwh > 1e-3, even, 0.0)
         schedule = owners.coming_kw(now_ms)
-        power = np.where(schedule > 0.0, even * schedule, schedule)
+        watch = fleet.watch["storage"]
+        power = np.clip(
+            np.where(schedule > 0.0, even * schedule, schedule),
+            -watch.or_zero("charge_limit_kw"),
+            watch.or_zero("discharge_limit_kw"),
+        )
         # Nothing due any more: the owner may have it back.
         done = touched & (owed_kwh <= 1e-3) & (schedule <= 0.0)
         out = self.desk.release("storage", np.flatnonzero(done))

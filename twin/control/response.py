@@ -35,7 +35,8 @@ INTEGRAL = 0.2  # of the error each minute goes into the correction
 MOST_CORRECTION = 0.15  # of the target
 REBOUND_AIM = 0.25  # of the order that may come back at once; the limit is 0.40
 PEAK_ROOM = 0.8  # of the room below the forecast maximum that a rebound may use
-MOST_KEPT = 0.5  # of the batteries that would deliver: the others show what owners do (assumed)
+KEPT_USED = 0.85  # of what batteries will be asked for while owners would charge (assumed)
+MOST_KEPT = 0.8  # of the batteries that would deliver: the others show what owners do (assumed)
 PAYBACK_HOURS = 4
 HOLD_ON_MS = 2 * HOUR_MS  # a capability call is held on for two hours from its deadline
 
@@ -173,7 +174,7 @@ class Response:
         """Hold batteries' charge back where the load leaves room; tell lines in mid-step."""
         numbers, everyone = self.numbers, order.mw is None
         self.levers.look_ahead(now_ms)
-        self.up = self.levers.capability(now_ms, order.end_ms, fleet, everyone)
+        self.up = self.levers.capability(now_ms, (order.start_ms, order.end_ms), fleet, everyone)
         if not self.with_batteries:
             self.up.pop("storage", None)
         total = sum(float(v.sum()) for v in self.up.values())
@@ -200,7 +201,7 @@ class Response:
         ahead = self.levers.quarters(order.start_ms, order.end_ms)[:, use].sum(axis=1)
         charging_h = float(np.count_nonzero(ahead < 0.0)) / 4.0
         event_h = (order.end_ms - order.start_ms) / HOUR_MS if charging_h == 0.0 else charging_h
-        most_kwh = 0.7 * part * float(self.up["storage"].sum()) * event_h
+        most_kwh = KEPT_USED * part * float(self.up["storage"].sum()) * event_h
         if float(gained.sum()) >= most_kwh:
             delivering &= False
         kept = min(PEAK_ROOM * self.room_kw(now_ms) / max(would, 1e-6), MOST_KEPT)
@@ -249,7 +250,7 @@ class Response:
         levers.look_ahead(now_ms)
         # "All you have" is what lasts to the window's end; after it, what is left goes on.
         last_ms = order.end_ms if now_ms < order.end_ms else end_ms
-        self.up = up = levers.capability(now_ms, last_ms, fleet, everyone)
+        self.up = up = levers.capability(now_ms, (now_ms, last_ms), fleet, everyone)
         if not self.with_batteries:
             up.pop("storage", None)
         hours = max((last_ms - now_ms) / HOUR_MS, 0.25)

@@ -1,1 +1,1 @@
-"""engine"""
+"""The simulation in time: simpy wakes, a timeline tells what happens, arrays move."""

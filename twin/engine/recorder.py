@@ -12,9 +12,9 @@ from twin.assets.environment import Environment
 from twin.assets.kind import Kind
 from twin.assets.terminal import Terminal
 from twin.clock import MINUTE_MS
+from twin.engine.simulation import Period, Simulation
 from twin.engine.telemetry import NEVER_MS
 from twin.engine.world import World
-from twin.engine.simulation import Simulation
 from twin.grid import Limits, Network, violations
 from twin.record.alarms import AlarmWatch
 from twin.record.exchange import Inventory, Reports, SetPoint
@@ -33,9 +33,7 @@ SCALARS = (
 )  # fmt: skip
 
 
-def history_tables(
-    world: World, kinds: Mapping[str, Kind]
-) -> dict[str, tuple[int, str]]:
+def history_tables(world: World, kinds: Mapping[str, Kind]) -> dict[str, tuple[int, str]]:
     """Return width and dtype of every table of a run's history."""
     sites, districts = world.inventory.sites.n, len(world.inventory.districts)
     tables = {
@@ -110,32 +108,17 @@ class Recorder:
             },
         )
 
-    def period(
-        self,
-        run: Simulation,
-        start_ms: int,
-        seconds: int,
-        means: Mapping[str, NDArray[np.float64]],
-        background_kw: NDArray[np.float64],
-        env: Environment,
-    ) -> None:
+    def period(self, run: Simulation, period: Period) -> None:
         """Take one grid period; close the minute where it ends."""
-        self.seconds += seconds
-        self.site_kws += run.sites.state["demand_kw"] * seconds
-        for name, kind in run.kinds.items():
-            ended = kind.drain()
+        self.seconds += period.seconds
+        self.site_kws += run.sites.state["demand_kw"] * period.seconds
+        for name, ended in period.ended.items():
             if len(ended.get("now_ms", ())) > 0:
-                self.history.add_events(f"{name}.sessions", ended)
+                self.history.add_events(f"{name}.sessions", dict(ended))
         if run.now_ms % MINUTE_MS == 0:
-            self._close(run, env, means, background_kw)
+            self._close(run, period)
 
-    def _close(
-        self,
-        run: Simulation,
-        env: Environment,
-        means: Mapping[str, NDArray[np.float64]],
-        background_kw: NDArray[np.float64],
-    ) -> None:
+    def _close(self, run: Simulation, period: Period) -> None:
         history, sites = self.history, run.sites
         meter_kw = self.site_kws / self.seconds
         self.site_kws[:] = 0.0
@@ -148,35 +131,36 @@ class Recorder:
         history.row("site.interrupted")[:] = sites.open_circuits(terminal)
         power, enrolled = history.row("kind.power_mw"), history.row("kind.enrolled_power_mw")
         for i, name in enumerate(DEVICE_KINDS):
-            if name in means:
+            if name in period.mean_kw:
                 flag = run.kinds[name].registered.flag("enrolled")
-                power[i] = means[name].sum() / 1_000.0
-                enrolled[i] = means[name][flag].sum() / 1_000.0
+                power[i] = period.mean_kw[name].sum() / 1_000.0
+                enrolled[i] = period.mean_kw[name][flag].sum() / 1_000.0
         for name, kind in run.kinds.items():
             for row in kind.truth:
                 history.row(f"{name}.{row}")[:] = kind.state[row]
         demand = run.world.demand
-        by_district = np.bincount(sites.district, weights=meter_kw, minlength=len(
-            run.world.inventory.districts))
+        by_district = np.bincount(
+            sites.district, weights=meter_kw, minlength=len(run.world.inventory.districts)
+        )
         by_district += np.bincount(
-            demand.busbar_district, weights=background_kw, minlength=len(by_district)
+            demand.busbar_district, weights=period.background_kw, minlength=len(by_district)
         )
         history.row("district.load_mw")[:] = by_district / 1_000.0
         modelled = -sum(
-            float(means[k].sum()) for k in ("aircon", "icestore") if k in means
+            float(period.mean_kw[k].sum()) for k in ("aircon", "icestore") if k in period.mean_kw
         )
         history.put_scalars(
             {
                 "demand_mw": by_district.sum() / 1_000.0,
-                "temperature_c": env.temperature_c,
+                "temperature_c": period.env.temperature_c,
                 "aircon_modelled_mw": modelled / 1_000.0,
-                "aircon_background_mw": self._aircon_background_kw(run, env) / 1_000.0,
+                "aircon_background_mw": self._aircon_background_kw(run, period.env) / 1_000.0,
                 "security_cut_kw": 0.0 if terminal is None else terminal.security_cut_kw(),
-                "tariff_period": env.tariff_period,
+                "tariff_period": period.env.tariff_period,
             }
         )
-        self._grid(run, env)
-        self._supervise(run, means)
+        self._grid(run, period.env)
+        self._supervise(run)
         self._peak(run, meter_kw, terminal)
         history.close_minute()
 
@@ -219,7 +203,7 @@ class Recorder:
             )
             history.incidents.append(Incident(env.now_ms, "divergence", text))
 
-    def _supervise(self, run: Simulation, means: Mapping[str, NDArray[np.float64]]) -> None:
+    def _supervise(self, run: Simulation) -> None:
         """Compare belief with truth, and watch for what is truly an alarm."""
         power = {name: kind.state["power_kw"] for name, kind in run.kinds.items()}
         tally = self.history.monitor

@@ -8,6 +8,7 @@ from `now_ms` alone, so that a run can be saved, resumed and forked at any milli
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +28,28 @@ from twin.record.exchange import Actions, Logic, Outcome, Reading, Reports, SetP
 from twin.record.orders import Notice
 from twin.record.table import Table
 
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A finished grid period, as a sink gets it.
+
+    Attributes
+    ----------
+    start_ms, seconds : its begin and length
+    mean_kw : by kind each device's mean power, positive into the grid
+    background_kw : float64[busbars]  demand that stands at no site
+    ended : by kind what ended meanwhile (charging sessions, ...), by column
+    env : the world outside
+    """
+
+    start_ms: int
+    seconds: int
+    mean_kw: Mapping[str, NDArray[np.float64]]
+    background_kw: NDArray[np.float64]
+    ended: Mapping[str, Mapping[str, NDArray[np.generic]]]
+    env: Environment
+
+
 class Sink(Protocol):
     """What a simulation writes to."""
 
@@ -40,16 +63,8 @@ class Sink(Protocol):
         """Take one write and what became of it at each device."""
         ...
 
-    def period(
-        self,
-        run: Simulation,
-        start_ms: int,
-        seconds: int,
-        means: Mapping[str, NDArray[np.float64]],
-        background_kw: NDArray[np.float64],
-        env: Environment,
-    ) -> None:
-        """Take a finished grid period; `means` is each device's mean power [kW] by kind."""
+    def period(self, run: Simulation, period: Period) -> None:
+        """Take a finished grid period."""
         ...
 
     def fork(self) -> Sink:
@@ -281,8 +296,9 @@ class Simulation:
                 self.injections["plant_mw"],
                 float(self.injections["pumped_mw"]),
             )
+        ended = {name: kind.drain() for name, kind in self.kinds.items()}
         if self.recorder is not None:
-            self.recorder.period(self, start_ms, seconds, means, background, env)
+            self.recorder.period(self, Period(start_ms, seconds, means, background, ended, env))
         for kind in self.kinds.values():
             kind.state["energy_kws"] = 0.0
 
@@ -292,7 +308,7 @@ class Simulation:
         people = np.array([1.0, env.occupancy, 1.0])[:, None]
         curve = (demand.free_at(env.now_ms) + demand.aircon_at(env.now_ms)) * people
         by_district = (curve * demand.rest_share).sum(axis=0)
-        return by_district[demand.busbar_district] * demand.busbar_weight
+        return np.asarray(by_district[demand.busbar_district] * demand.busbar_weight)
 
     def _environment(self, now_ms: int) -> Environment:
         world = self.world

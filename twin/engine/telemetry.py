@@ -119,7 +119,7 @@ class Channel:
 
     def reachable(self) -> NDArray[np.bool_]:
         """Return bool[n]: a write would arrive."""
-        return self.answers & (self.state["contact"] == 1)
+        return np.asarray(self.answers & (self.state["contact"] == 1))
 
     def fork(self) -> Self:
         """Return a twin with its own state."""
@@ -159,7 +159,9 @@ def open_channels(world: World, kinds: Mapping[str, Kind]) -> dict[str, Channel]
         if name not in kinds and name not in ("meter", "city"):
             continue
         scale, own = _scale(inventory, name), distortion if name != "city" else clean
-        of_device = sector[registered.columns.i8("site")] if name in kinds else np.zeros(0, np.int64)
+        of_device = (
+            sector[registered.columns.i8("site")] if name in kinds else np.zeros(0, np.int64)
+        )
         answers = answering(name, len(scale), of_device, distortion, world.seed)
         channels[name] = Channel(name, registered.points, scale, answers, own, world.seed)
     return channels

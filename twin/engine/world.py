@@ -44,7 +44,7 @@ class Demand:
     def aircon_at(self, now_ms: int) -> NDArray[np.float64]:
         """Return float64[sectors, districts], the weather-driven part now [kW]."""
         heat = self.heat[now_ms // MINUTE_MS + 1440]
-        return self.aircon_kw[:, :, minute_of_day(now_ms)] * heat
+        return np.asarray(self.aircon_kw[:, :, minute_of_day(now_ms)] * heat)
 
     def free_at(self, now_ms: int) -> NDArray[np.float64]:
         """Return float64[sectors, districts], the weather-free part now [kW]."""

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from lightsim2grid.algorithm import NR_KLU
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
@@ -236,6 +235,8 @@ class LoadFlow:
 
     def klu(self, start: C16, target: C16, kind: I8) -> tuple[bool, C16]:
         """Solve by lightsim2grid, which pivots; for where blocks in a fixed order fail."""
+        from lightsim2grid.algorithm import NR_KLU  # a second to import, seldom needed
+
         solver = NR_KLU()  # a fresh one: what was solved before must leave no trace
         slack = np.flatnonzero(kind == SLACK).astype(np.int32)
         weights = np.zeros(len(start))

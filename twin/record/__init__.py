@@ -1,1 +1,1 @@
-"""record"""
+"""What engine, control, verify and results share."""

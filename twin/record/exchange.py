@@ -168,7 +168,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """Belief on one kind: power, and SOC and energy where the kind has them; NaN is 'not reported'."""
+    """Belief on one kind: power, SOC and energy where the kind has them; NaN: not reported."""
 
     kind: str
     power_kw: NDArray[np.float64]

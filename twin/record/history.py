@@ -100,7 +100,8 @@ class History:
 
     def row(self, name: str) -> NDArray[np.generic]:
         """Return the row of table `name` of the minute being filled, to be written in place."""
-        return self._tables[name][self.filled - self.first]
+        row: NDArray[np.generic] = self._tables[name][self.filled - self.first]
+        return row
 
     def close_minute(self) -> None:
         """Finish the minute being filled."""
@@ -145,7 +146,7 @@ class History:
         run: History | None = self
         before_ms = None
         while run is not None:
-            for columns in reversed(run._events.get(name, [])):
+            for columns in reversed(run._events.get(name, [])):  # noqa: SLF001 - own class
                 if before_ms is None:
                     parts.append(columns)
                 else:

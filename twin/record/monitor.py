@@ -147,7 +147,10 @@ class MonitorTally:
         soc: Mapping[str, NDArray[np.float64]],
         energy_today_kwh: Mapping[str, NDArray[np.float64]],
     ) -> None:
-        """Compare the belief with the truth of now, once a minute.
+        """Compare the belief with the truth of now, once a minute, right after the digest.
+
+        At that moment a reading just taken differs from the truth by its meter alone; how old
+        a belief is, is tallied apart.
 
         Parameters
         ----------

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 
 class Table:
@@ -55,11 +55,12 @@ class Table:
         """
         row = self._index.get(name)
         if row is not None:
-            return self.block[row]
+            own: NDArray[np.float64] = self.block[row]
+            return own
         return self.extra[name]  # type: ignore[return-value]
 
-    def __setitem__(self, name: str, value: object) -> None:
-        self[name][...] = value  # type: ignore[assignment]
+    def __setitem__(self, name: str, value: ArrayLike) -> None:
+        self[name][...] = np.asarray(value)
 
     def __contains__(self, name: str) -> bool:
         return name in self._index or name in self.extra
@@ -85,7 +86,9 @@ class Table:
         for name, own in self.arrays().items():
             given = arrays[name]
             if given.shape != own.shape or given.dtype != own.dtype:
-                raise ValueError(f"{name}: {given.shape} {given.dtype}, not {own.shape} {own.dtype}")
+                raise ValueError(
+                    f"{name}: {given.shape} {given.dtype}, not {own.shape} {own.dtype}"
+                )
             own[...] = given
 
     def digest(self) -> str:

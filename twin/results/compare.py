@@ -66,8 +66,8 @@ class Comparison:
     def table(self) -> Table:
         """Return the verdicts side by side, with the change against the first run."""
         table = Table(title=f"Verdicts, percentages of {self.max_load_mw:,.0f} MW", expand=False)
-        table.add_column("verdict")
-        table.add_column("order")
+        table.add_column("verdict", no_wrap=True)
+        table.add_column("order", no_wrap=True)
         table.add_column("unit")
         table.add_column("limit", justify="right")
         for number, name in enumerate(self.names):

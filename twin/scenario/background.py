@@ -9,15 +9,14 @@ weathers use it as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.assets.environment import Environment
 from twin.clock import DAY_MS, minute_of_day
-from twin.engine.simulation import Simulation
+from twin.engine.simulation import Period, Simulation
 from twin.engine.world import Demand
 from twin.errors import RunBroken
 from twin.record.exchange import Reports, SetPoint
@@ -61,22 +60,14 @@ class CurveSink:
         """Calibration does not fork."""
         raise RunBroken("a calibration run cannot be forked")
 
-    def period(
-        self,
-        run: Simulation,
-        start_ms: int,
-        seconds: int,
-        means: Mapping[str, Floats],
-        background_kw: Floats,
-        env: Environment,
-    ) -> None:
+    def period(self, run: Simulation, period: Period) -> None:
         """Add one minute's device demand."""
-        minute, sites = minute_of_day(start_ms), run.sites
+        minute, sites = minute_of_day(period.start_ms), run.sites
         cell = sites.sector * self.districts + sites.district
         cells = len(self.smooth_kw)
         for target in (self.smooth_kw, self.sharp_kw, self.aircon_kw):
             target[:, minute] = 0.0
-        for name, mean in means.items():
+        for name, mean in period.mean_kw.items():
             if name == "terminal":
                 continue
             by_cell = np.bincount(cell[sites.device_site[name]], weights=-mean, minlength=cells)
@@ -92,7 +83,7 @@ def smooth_day(values: Floats) -> Floats:
     half = SMOOTH_MIN // 2
     wrapped = np.concatenate([values[..., -half:], values, values[..., :half]], axis=-1)
     total = np.cumsum(np.insert(wrapped, 0, 0.0, axis=-1), axis=-1)
-    return (total[..., SMOOTH_MIN:] - total[..., :-SMOOTH_MIN]) / SMOOTH_MIN
+    return np.asarray((total[..., SMOOTH_MIN:] - total[..., :-SMOOTH_MIN]) / SMOOTH_MIN)
 
 
 def residual(

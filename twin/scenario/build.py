@@ -17,6 +17,7 @@ from twin.assets.terminal import CIRCUITS
 from twin.city.attach import attach_sites, background_weights
 from twin.city.build import build_city
 from twin.city.demand import weather_factor
+from twin.city.own_files import check_busbars
 from twin.city.spec import City, CitySpec
 from twin.city.tariffs import build_tariff
 from twin.city.weather import Weather, build_weather
@@ -123,7 +124,7 @@ def build(scenario: Scenario, path: Path) -> Built:
     day = date(scenario.year, 7, 15) if scenario.date is None else scenario.date
     city = build_city(_city_spec(scenario, path, day))
     network = _network(scenario, path, city)
-    sites = _attached(city, network, scenario.city.seed)
+    sites = _attached(city, network, scenario, path)
     terminals = _terminals(sites)
     nameplates = {**city.nameplates, "terminal": terminals}
     orders = orders_of(scenario, city.max_load_mw)
@@ -223,8 +224,8 @@ def _city_spec(scenario: Scenario, path: Path, day: date) -> CitySpec:
         districts=city.districts if len(city.districts) > 0 else None,
         detail=city.detail,
         max_load_mw=city.max_load_mw,
-        connected_mw=city.connected_mw,
-        counts=city.counts,
+        connected_mw={str(k): mw for k, mw in city.connected_mw.items()},
+        counts={str(k): n for k, n in city.counts.items()},
         sites_csv=None if city.sites is None else resolve(path, city.sites),
         fleet_csv=None if city.fleet is None else resolve(path, city.fleet),
         load_csv=None if city.load is None else resolve(path, city.load),
@@ -244,10 +245,20 @@ def _weather(scenario: Scenario, path: Path, day: date, city: City) -> Weather:
     )
 
 
-def _attached(city: City, network: Network, seed: int) -> Columns:
+def _attached(city: City, network: Network, scenario: Scenario, path: Path) -> Columns:
+    """Return the sites with a busbar each; raises InputProblems for one that does not exist."""
     busbars, sites = network.busbars, city.sites
+    if scenario.city.sites is not None:
+        check_busbars(resolve(path, scenario.city.sites), sites, network.n_busbar)
     busbar = attach_sites(
-        sites.i8("district"), sites.f8("demand_kw"), busbars.district, busbars.weight, seed
+        sites.i8("district"),
+        sites.f8("demand_kw"),
+        busbars.district,
+        busbars.weight,
+        scenario.city.seed,
+        given=sites.i8("busbar"),
+        capacity_mw=busbars.capacity_mw,
+        group=busbars.parent * 1000 + busbars.feeder,
     )
     return Columns({**sites, "busbar": busbar})
 

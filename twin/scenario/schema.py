@@ -6,7 +6,7 @@ scenario's maximum load.
 
 from __future__ import annotations
 
-from datetime import date as Date
+import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -130,7 +130,7 @@ class Scenario(Section):
     title: str = ""
     title_zh: str = ""
     year: Literal[2025, 2026, 2027] = 2027
-    date: Date | None = Field(default=None, description="default: 15 July of the year")
+    date: datetime.date | None = Field(default=None, description="default: 15 July of the year")
     start: TimeOfDay = "00:00"
     end: TimeOfDay = "24:00"
     seed: int = Field(default=1, ge=0)

@@ -14,16 +14,22 @@ from twin.scenario.schema import Scenario
 
 def orders_of(scenario: Scenario, max_load_mw: float) -> tuple[Order, ...]:
     """Return the scenario's orders by time of notice; percentages are of `max_load_mw`."""
-    orders = []
-    for row in scenario.orders:
-        mw = row.mw if row.percent is None else row.percent / 100.0 * max_load_mw
-        times = (parse_time_of_day(t) for t in (row.notice, row.start, row.full_by, row.end))
-        orders.append(
-            Order(
-                row.id, 0, OrderKind(row.kind), OrderForm(row.form), mw, row.level, *times,
-                row.warning_min,
-            )
-        )  # fmt: skip
+    orders = [
+        Order(
+            id=row.id,
+            revision=0,
+            kind=OrderKind(row.kind),
+            form=OrderForm(row.form),
+            mw=row.mw if row.percent is None else row.percent / 100.0 * max_load_mw,
+            level=row.level,
+            notice_ms=parse_time_of_day(row.notice),
+            start_ms=parse_time_of_day(row.start),
+            full_by_ms=parse_time_of_day(row.full_by),
+            end_ms=parse_time_of_day(row.end),
+            warning_min=row.warning_min,
+        )
+        for row in scenario.orders
+    ]
     return tuple(sorted(orders, key=lambda o: (o.notice_ms, o.id)))
 
 
@@ -49,9 +55,7 @@ def timeline_of(scenario: Scenario) -> tuple[Entry, ...]:
     return tuple(sorted(entries))
 
 
-def timeline_problems(
-    scenario: Scenario, path: Path, branches: Sequence[str]
-) -> list[Problem]:
+def timeline_problems(scenario: Scenario, path: Path, branches: Sequence[str]) -> list[Problem]:
     """Return what the timeline names and the network has not."""
     known = set(branches)
     return [

@@ -22,7 +22,7 @@ from twin.results.report.blocks import Block, Chart, Section, Text
 from twin.results.report.inputs import Districts, Histories, NetworkFacts, PageData, steps
 from twin.results.report.lookup import real, text, verdict_of
 from twin.results.report.plot import order_name
-from twin.results.report.words import Words, escape, number, number_against
+from twin.results.report.words import Words, escape, number, number_against, plain
 
 __all__ = ["render", "write_report"]
 
@@ -174,8 +174,9 @@ def _provenance(data: PageData, words: Words) -> list[Block]:
         f"{format_time_of_day(i.now_ms)} {i.kind}: {i.text}"
         for i in data.histories.ordered.incidents
     ]
-    if lines or incidents:
-        blocks.append(Text([*lines, *incidents], "warning"))
+    told = list(dict.fromkeys([*lines, *incidents]))  # a warning may repeat an incident
+    if told:
+        blocks.append(Text(told, "warning"))
     blocks.append(tables.provenance(data, words))
     blocks += _present(tables.figures_table(data, words))
     return blocks
@@ -192,7 +193,8 @@ def _header(data: PageData, words: Words) -> str:
     for verdict_id in _HEADLINES:
         verdict = verdict_of(summary, verdict_id)
         if verdict is not None:
-            cards.append(_verdict_card(verdict, words))
+            gross = verdict_of(summary, f"{verdict_id}_gross", text(verdict, "order") or None)
+            cards.append(_verdict_card(verdict, gross, words))
     tally = words("page.tally", **{k: number(v) for k, v in found.items()})
     state = "fail" if found["fail"] else "pass"
     cards.append(_card(words("page.verdicts"), number(found["fail"]) if found["fail"] else "✓",
@@ -203,7 +205,7 @@ def _header(data: PageData, words: Words) -> str:
     )  # fmt: skip
     subtitle = words(
         "page.subtitle", scenario=text(summary, "scenario"), seed=text(summary, "seed"),
-        base=number(data.inventory.max_load_mw, 0),
+        base=data.mw(data.inventory.max_load_mw),
     )  # fmt: skip
     return (
         f"<h1>{escape(words('page.heading'))}</h1><p class=subtitle>{escape(subtitle)}</p>"
@@ -226,17 +228,21 @@ def _peak_card(data: PageData, words: Words) -> str:
     if peak is None:
         return ""
     note = words("page.peak_note", at=format_time_of_day(peak[1]))
-    return _card(words("page.peak"), number(peak[0], 0), " MW", note)
+    return _card(words("page.peak"), data.mw(peak[0]), " MW", note)
 
 
-def _verdict_card(verdict: Mapping[str, object], words: Words) -> str:
+def _verdict_card(
+    verdict: Mapping[str, object], gross: Mapping[str, object] | None, words: Words
+) -> str:
     value, limit = real(verdict, "value"), real(verdict, "limit")
     state = tables.state_of(verdict)
     shown = number(value) if value is None or limit is None else number_against(value, limit)
     sign = tables.SIGNS.get(text(verdict, "comparison"), "")
     note = words(f"verdicts.{state}")
     if limit is not None:
-        note += " · " + words("page.wanted", limit=f"{sign} {number(limit)} %")
+        note += " · " + words("page.wanted", limit=f"{sign} {plain(limit)} %")
+    if value is None and gross is not None and real(gross, "value") is not None:
+        note += " · " + words("page.gross", value=number(real(gross, "value")))
     title = words(f"page.{text(verdict, 'id').replace('.', '_')}")
     return _card(title, shown, " %", note, state)
 

@@ -65,7 +65,7 @@ def city_load(data: PageData, words: Words) -> Chart | None:
     if data.steps:
         for mark in MARKS:
             shapes.append(plot.level(base * mark, COLOUR["limit"], yref="y2", dash="dot"))
-            label = f"{round(mark * 100)} % = {number(base * mark, 0)} MW"
+            label = f"{round(mark * 100)} % = {data.mw(base * mark)} MW"
             notes.append(
                 plot.note(0, base * mark, label, xref="paper", yref="y2", xanchor="left",
                           yanchor="bottom", color=COLOUR["limit"])
@@ -102,7 +102,7 @@ def _flat(value: float, data: PageData, name: str, axis: str) -> Trace:
         "mode": "lines+text",
         "x": [plot.clock_text(start_ms), plot.clock_text(end_ms)],
         "y": [value, value],
-        "text": [f" {name} = {number(value, 0)} MW", ""],
+        "text": [f" {name} = {data.mw(value)} MW", ""],
         "textposition": "top right",
         "textfont": {"size": 11, "color": COLOUR["limit"]},
         "line": {"color": COLOUR["limit"], "width": 1, "dash": "dot"},
@@ -150,11 +150,11 @@ def _load_text(data: PageData, words: Words) -> str:
         return ""
     return words(
         "load.text" if data.steps else "load.text_quiet",
-        free=number(free[0], 0),
+        free=data.mw(free[0]),
         free_at=format_time_of_day(free[1]),
-        run=number(run[0], 0),
+        run=data.mw(run[0]),
         run_at=format_time_of_day(run[1]),
-        base=number(data.inventory.max_load_mw, 0),
+        base=data.mw(data.inventory.max_load_mw),
     )
 
 
@@ -176,7 +176,7 @@ def composition(data: PageData, words: Words) -> Chart | None:
     ):
         traces.append(
             plot.line(values, history.start_ms, words(f"composition.{key}"), colour, width=0,
-                      stackgroup="load", fillcolor=colour, digits=0)
+                      stackgroup="load", fillcolor=colour)
         )  # fmt: skip
     right: Mapping[str, object] | None = None
     temperature = scalar(history, "temperature_c")
@@ -194,8 +194,8 @@ def composition(data: PageData, words: Words) -> Chart | None:
         "composition.text",
         share=number(share, 1),
         at=format_time_of_day(history.start_ms + row * MINUTE_MS),
-        modelled=number(modelled[row], 0),
-        background=number(background[row], 0),
+        modelled=data.mw(modelled[row]),
+        background=data.mw(background[row]),
     )
     chart = plot.figure(
         traces, height=330, xaxis=plot.time_axis(*bounds(history)),
@@ -231,11 +231,11 @@ def tariff(data: PageData, words: Words) -> Chart | None:
     bare = load + storage  # the load with every storage standing still, losses unchanged
     text = words(
         "tariff.text",
-        power=number(float(storage[row]), 0),
+        power=data.mw(float(storage[row])),
         at=format_time_of_day(history.start_ms + row * MINUTE_MS),
-        lower=number(float(np.nanmax(bare) - np.nanmax(load)), 0),
-        bare=number(float(np.nanmax(bare)), 0),
-        load=number(float(np.nanmax(load)), 0),
+        lower=data.mw(float(np.nanmax(bare) - np.nanmax(load))),
+        bare=data.mw(float(np.nanmax(bare))),
+        load=data.mw(float(np.nanmax(load))),
     )
     chart = plot.figure(
         traces, height=300, xaxis=plot.time_axis(*bounds(history)),

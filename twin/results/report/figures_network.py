@@ -221,7 +221,7 @@ def spread(x_km: Series, y_km: Series, radius: Series) -> tuple[Series, Series]:
 def district_map(data: PageData, step: Step, words: Words) -> Chart | None:
     """Return the districts as circles: area is load, colour is the share that was cut."""
     change = district_change(step)
-    if change is None or data.districts is None:
+    if change is None or data.districts is None or len(data.districts.names) < 2:
         return None
     before, cut = change
     places: Districts = data.districts
@@ -240,7 +240,7 @@ def district_map(data: PageData, step: Step, words: Words) -> Chart | None:
              "fillcolor": _shade(part), "line": {"color": "#ffffff", "width": 1.5},
              "layer": "below"}
         )  # fmt: skip
-        text = f"<b>{name}</b><br>{number(before[i], 0)}<br>{number(-cut[i], 0)}"
+        text = f"<b>{name}</b><br>{data.mw(before[i])}<br>{data.mw(-cut[i])}"
         if radius[i] < 0.058 * extent:  # too small to write in: beside it
             notes.append(
                 plot.note(float(x[i] + radius[i]), float(y[i]), text, xanchor="left", align="left")
@@ -248,7 +248,7 @@ def district_map(data: PageData, step: Step, words: Words) -> Chart | None:
             continue
         colour = "#ffffff" if part > 0.55 else COLOUR["ink"]
         notes.append(plot.note(float(x[i]), float(y[i]), text, color=colour))
-    hover = [words("map.hover", name=n, load=number(b, 0), cut=number(c, 1), share=number(s, 1))
+    hover = [words("map.hover", name=n, load=data.mw(b), cut=data.mw(c, 1), share=number(s, 1))
              for n, b, c, s in zip(names, before, cut, share, strict=True)]  # fmt: skip
     trace: Trace = {
         "type": "scatter", "mode": "markers", "x": plot.listed(x, 3), "y": plot.listed(y, 3),
@@ -284,25 +284,27 @@ def _shade(part: float) -> str:
 def district_table(data: PageData, step: Step, words: Words) -> Table | None:
     """Return load and reduction by district in figures."""
     change = district_change(step)
-    if change is None:
+    if change is None or len(data.inventory.districts) < 2:
         return None
     before, cut = change
     names: tuple[str, ...] = data.inventory.districts
     if data.districts is not None:
         names = data.districts.names_zh if words.lang == "zh" else data.districts.names
     order: NDArray[np.int64] = np.argsort(-before, kind="stable").astype(np.int64)
-    rows = [_district_row(names[i], before[i], cut[i]) for i in order.tolist()]
-    rows.append(_district_row(words("map.total"), before.sum(), cut.sum(), "total"))
+    rows = [_district_row(data, names[i], before[i], cut[i]) for i in order.tolist()]
+    rows.append(_district_row(data, words("map.total"), before.sum(), cut.sum(), "total"))
     head = [Cell(words("map.district"))]
     head += [Cell(words(f"map.{k}"), "num") for k in ("load", "cut", "share")]
     return Table(f"districts-{step.order.id}", "", words("map.table_text"), head, rows, wide=False)
 
 
-def _district_row(name: str, before: float, cut: float, kind: str = "") -> list[Cell]:
+def _district_row(
+    data: PageData, name: str, before: float, cut: float, kind: str = ""
+) -> list[Cell]:
     share = 100.0 * cut / before if before > 0 else float("nan")
     return [
         Cell(name, kind),
-        Cell(number(before, 0), "num"),
-        Cell(number(cut, 1), "num"),
+        Cell(data.mw(before), "num"),
+        Cell(data.mw(cut, 1), "num"),
         Cell(number(share, 1), "num"),
     ]

@@ -51,7 +51,7 @@ def _verdict_prefix(step: Step) -> tuple[str, str]:
 def step_summary(data: PageData, step: Step, words: Words) -> str:
     """Return the order in one line."""
     order = step.order
-    size = "" if order.mw is None else number(order.mw, 0)
+    size = "" if order.mw is None else data.mw(order.mw)
     share = "" if order.mw is None else number(100 * order.mw / data.inventory.max_load_mw, 1)
     key = "orders.line_cap" if order.form.value == "cap" else "orders.line"
     warning = (
@@ -83,7 +83,7 @@ def stacked(values: Series, start_ms: int, words: Words, group: str) -> list[Tra
                 shown = True
         traces.append(  # carries the hover text: the two halves together
             plot.line(own, start_ms, name, colour, width=0, legendgroup=kind, showlegend=False,
-                      hovertemplate="%{y:,.1f} MW", digits=2)
+                      hovertemplate="%{y:,.2f} MW", digits=2)
         )  # fmt: skip
     return traces
 
@@ -104,14 +104,14 @@ def delivered(data: PageData, step: Step, words: Words) -> Chart | None:
         held.append(judged)
         traces.append(
             plot.line(judged, start_ms, words("delivered.judged"), COLOUR["ink"],
-                      hovertemplate="%{y:,.1f} MW")
+                      hovertemplate="%{y:,.2f} MW")
         )  # fmt: skip
-    believed = step.run.figures.get("delivered_mw")
-    if believed is not None and bool(np.isfinite(believed[rows]).any()):
-        held.append(believed[rows])
+    believed = _believed(step, rows)
+    if believed is not None:
+        held.append(believed)
         traces.append(
-            plot.line(believed[rows], start_ms, words("delivered.believed"), COLOUR["believed"],
-                      dash="dot", hovertemplate="%{y:,.1f} MW")
+            plot.line(believed, start_ms, words("delivered.believed"), COLOUR["believed"],
+                      dash="dot", hovertemplate="%{y:,.2f} MW")
         )  # fmt: skip
     shapes, notes = plot.order_windows([step.order], words, labelled=False)
     asked = _asked(data, step)
@@ -129,6 +129,17 @@ def delivered(data: PageData, step: Step, words: Words) -> Chart | None:
         chart,
         False,
     )
+
+
+def _believed(step: Step, rows: slice) -> Series | None:
+    """Return what the platform thought it had delivered, within the order's own window."""
+    believed = step.run.figures.get("delivered_mw")
+    if believed is None:
+        return None
+    own = np.full_like(believed, np.nan)
+    window = _rows(step, step.order.start_ms, step.order.end_ms)
+    own[window] = believed[window]
+    return own[rows] if bool(np.isfinite(own[rows]).any()) else None
 
 
 def _asked(data: PageData, step: Step) -> list[Trace]:
@@ -166,7 +177,7 @@ def anyway(data: PageData, step: Step, words: Words) -> Chart | None:
         xaxis=plot.time_axis(start_ms, end_ms),
         yaxis=plot.axis("MW", zeroline=True, zerolinecolor="#9aa5b1"), shapes=shapes,
     )  # fmt: skip
-    text = words("anyway.text", hosts=number(hosts, 0))
+    text = words("anyway.text", hosts=data.mw(hosts))
     return Chart(f"anyway-{step.order.id}", words("anyway.title"), text, chart, False)
 
 
@@ -182,9 +193,10 @@ def kinds_table(data: PageData, step: Step, words: Words) -> Table | None:
     if change[window].shape[0] == 0:
         return None
     total = float(-load[window].mean())
-    connected, adjustable = mapping(data.summary, "connected_mw"), mapping(
-        data.summary, "adjustable_mw"
-    )  # fmt: skip
+    connected, adjustable = (
+        {k: v for k, v in mapping(data.summary, name).items() if k in FLEXIBLE}
+        for name in ("connected_mw", "adjustable_mw")
+    )
     rows: list[list[Cell]] = []
     for i, kind in enumerate(KINDS):
         if not bool(np.any(np.abs(before[:, i]) > _NOTHING_MW)) and kind not in connected:
@@ -194,24 +206,24 @@ def kinds_table(data: PageData, step: Step, words: Words) -> Table | None:
         rows.append(
             [
                 Cell(words(f"kinds.{kind}")),
-                Cell(number(real(connected, kind), 0), "num"),
-                Cell(number(real(adjustable, kind), 1), "num"),
-                Cell(number(float(-before[window, i].mean()), 1), "num"),
-                Cell(number(cut, 1), "num strong"),
+                Cell(data.mw(real(connected, kind)), "num"),
+                Cell(data.mw(real(adjustable, kind), 1), "num"),
+                Cell(data.mw(float(-before[window, i].mean()), 1), "num"),
+                Cell(data.mw(cut, 1), "num strong"),
                 Cell(_share(cut, total), "num"),
-                Cell(number(back, 1), "num"),
+                Cell(data.mw(back, 1), "num"),
             ]
         )
     losses = total - float(change[window].sum(axis=1).mean())
     dash = Cell("", "num")
     rest = [Cell(words("delivered.losses"), "soft"), dash, dash, dash]
-    rows.append([*rest, Cell(number(losses, 1), "num"), Cell(_share(losses, total), "num"), dash])
+    rows.append([*rest, Cell(data.mw(losses, 1), "num"), Cell(_share(losses, total), "num"), dash])
     back = float(load[after].sum()) / 60.0
     rows.append(
         [
-            Cell(words("delivered.total"), "total"), *_sums(connected), *_sums(adjustable, 1), dash,
-            Cell(number(total, 1), "num strong"), Cell(_share(total, total), "num"),
-            Cell(number(back, 1), "num"),
+            Cell(words("delivered.total"), "total"), Cell(data.mw(_sum(connected)), "num"), Cell(data.mw(_sum(adjustable), 1), "num"), dash,
+            Cell(data.mw(total, 1), "num strong"), Cell(_share(total, total), "num"),
+            Cell(data.mw(back, 1), "num"),
         ]
     )  # fmt: skip
     head = [Cell(words("kinds.kind"))]
@@ -220,9 +232,9 @@ def kinds_table(data: PageData, step: Step, words: Words) -> Table | None:
     return Table(f"kinds-{step.order.id}", "", words("delivered.table_text"), head, rows)
 
 
-def _sums(values: Mapping[str, object], digits: int = 0) -> list[Cell]:
+def _sum(values: Mapping[str, object]) -> float | None:
     known = [v for k in values if (v := real(values, k)) is not None]
-    return [Cell(number(sum(known), digits) if known else "", "num")]
+    return sum(known) if known else None
 
 
 def _share(part: float, total: float) -> str:
@@ -257,15 +269,16 @@ def rebound(data: PageData, step: Step, words: Words) -> Chart | None:
     if limit is not None and order.mw is not None and order.kind is OrderKind.DEMAND_RESPONSE:
         bound = order.mw * limit / 100.0
         shapes.append(plot.level(bound, COLOUR["limit"]))
-        text = words("rebound.limit", percent=number(limit, 0), mw=number(bound, 0))
+        text = words("rebound.limit", percent=number(limit, 0), mw=data.mw(bound))
         notes.append(plot.note(1, bound, text, xref="paper", xanchor="right", yanchor="bottom",
                                color=COLOUR["limit"]))  # fmt: skip
+    top = max(float(means.max()), 0.0)
     text = words(
         "rebound.text",
-        top=number(float(means.max()), 0),
-        share=number(100 * float(means.max()) / order.mw, 1) if order.mw else "–",
-        back=number(_energy_mwh(-after), 0), taken=number(_energy_mwh(during), 0),
-        ahead=number(_energy_mwh(-ahead), 0),
+        top=data.mw(top),
+        share=number(100 * top / order.mw, 1) if order.mw else "–",
+        back=data.mw(_energy_mwh(-after)), taken=data.mw(_energy_mwh(during)),
+        ahead=data.mw(_energy_mwh(-ahead)),
     )  # fmt: skip
     end_ms = order.end_ms + after.shape[0] * MINUTE_MS
     chart = plot.figure(

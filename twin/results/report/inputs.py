@@ -13,6 +13,7 @@ from twin.clock import DAY_MS
 from twin.record.exchange import Inventory
 from twin.record.history import History
 from twin.record.orders import Order, OrderKind
+from twin.results.report.words import number
 from twin.verify.counterfactual import Pair
 
 __all__ = ["Districts", "Histories", "NetworkFacts", "Outage", "Step"]
@@ -157,3 +158,11 @@ class PageData:
     steps: Sequence[Step]
     districts: Districts | None
     network: NetworkFacts | None
+
+    def mw(self, value: float | None, finer: int = 0) -> str:
+        """Return a power or energy of the city's own order of size; `finer` adds digits.
+
+        A city of 20 000 MW is told in whole MW, a district of 40 MW to 0.01 MW.
+        """
+        base = self.inventory.max_load_mw
+        return number(value, (0 if base >= 1000.0 else 1 if base >= 100.0 else 2) + finer)

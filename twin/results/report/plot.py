@@ -102,7 +102,7 @@ def line(
     name: str,
     colour: str,
     *,
-    digits: int = 1,
+    digits: int = 2,
     step_ms: int = MINUTE_MS,
     **more: object,
 ) -> Trace:
@@ -124,7 +124,7 @@ def line(
 
 
 def bars(
-    values: Series, start_ms: int, name: str, colour: str, *, step_ms: int, digits: int = 1
+    values: Series, start_ms: int, name: str, colour: str, *, step_ms: int, digits: int = 2
 ) -> Trace:
     """Return bars over time that fill their interval."""
     return {

@@ -10,7 +10,7 @@ from twin.results.report.inputs import NetworkFacts, PageData
 from twin.results.report.lookup import mapping, real, text, verdicts
 from twin.results.report.plot import order_name
 from twin.results.report.series import FLEXIBLE
-from twin.results.report.words import Words, number, number_against
+from twin.results.report.words import Words, number, number_against, plain
 from twin.verify.verdict import NOT_APPLICABLE
 
 __all__ = ["counts", "figures_table", "fleet", "outages", "provenance", "state_of", "verdict_table"]
@@ -81,7 +81,7 @@ def _verdict_row(verdict: Mapping[str, object], words: Words) -> list[Cell]:
         Cell(words(f"verdicts.{state}"), f"mark {state}"),
         Cell(words.verdict_title(verdict), "title", sub=_join(text(verdict, "id"), reason)),
         Cell(shown, "num strong"),
-        Cell(f"{sign} {number(limit)}" if limit is not None and sign else "", "num"),
+        Cell(f"{sign} {plain(limit)}" if limit is not None and sign else "", "num"),
         Cell(words.get(f"units.{unit}", unit), "unit"),
         Cell(_or_blank(real(verdict, "base_mw"), 0), "num soft"),
         Cell(_or_blank(real(verdict, "window_min"), 0), "num soft"),
@@ -121,13 +121,13 @@ def fleet(data: PageData, words: Words) -> Table | None:
     for kind in kinds:
         values = [real(m, kind) for m in (devices, connected, adjustable)]
         totals = [t + (v if v is not None else 0.0) for t, v in zip(totals, values, strict=True)]
-        rows.append(_fleet_row(words.get(f"kinds.{kind}", kind), values))
+        rows.append(_fleet_row(data, words.get(f"kinds.{kind}", kind), values))
     if connected:
         called = totals[2] if adjustable else None
-        rows.append(_fleet_row(words("fleet.total"), [totals[0], totals[1], called], "total"))
+        rows.append(_fleet_row(data, words("fleet.total"), [totals[0], totals[1], called], "total"))
     for kind in (k for k in devices if k not in FLEXIBLE):
         values = [real(m, kind) for m in (devices, connected)]
-        rows.append(_fleet_row(words.get(f"kinds.{kind}", kind), [*values, None], "soft"))
+        rows.append(_fleet_row(data, words.get(f"kinds.{kind}", kind), [*values, None], "soft"))
     head = [Cell(words("kinds.kind"))]
     head += [Cell(words(f"fleet.{k}"), "num") for k in ("devices", "connected", "adjustable")]
     head.append(Cell(words("fleet.ratio"), "num"))
@@ -138,7 +138,9 @@ def fleet(data: PageData, words: Words) -> Table | None:
     return Table("fleet", words("fleet.title"), note, head, rows)
 
 
-def _fleet_row(name: str, values: Sequence[float | None], kind: str = "") -> list[Cell]:
+def _fleet_row(
+    data: PageData, name: str, values: Sequence[float | None], kind: str = ""
+) -> list[Cell]:
     devices, connected, adjustable = values
     ratio = (
         None
@@ -148,8 +150,8 @@ def _fleet_row(name: str, values: Sequence[float | None], kind: str = "") -> lis
     return [
         Cell(name, kind),
         Cell(number(devices, 0), "num"),
-        Cell(number(connected, 0), "num"),
-        Cell(number(adjustable, 1), "num strong"),
+        Cell(data.mw(connected), "num"),
+        Cell(data.mw(adjustable, 1), "num strong"),
         Cell(number(ratio, 2), "num"),
     ]
 
@@ -159,7 +161,7 @@ def outages(facts: NetworkFacts, words: Words) -> Table:
     rows = [
         [
             Cell(o.name),
-            Cell(number(o.kv, 0), "num"),
+            Cell(number(o.kv, 0) if o.kv > 0 else "", "num"),
             Cell(words("outages.solved" if o.solved else "outages.unsolved")),
             Cell(number(o.overloaded, 0), "num"),
             Cell(o.worst),

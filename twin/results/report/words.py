@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 
-__all__ = ["LANGUAGES", "Words", "number", "number_against"]
+__all__ = ["LANGUAGES", "Words", "number", "number_against", "plain"]
 
 LANGUAGES = ("en", "zh")
 _THIN = "\u2009"  # thin space between thousands, understood in both languages
@@ -84,6 +84,15 @@ def _fraction_digits(size: float) -> int:
         if size >= bound:
             return digits
     return 3
+
+
+def plain(value: float) -> str:
+    """Return a limit as it was written down.
+
+    >>> plain(0.05), plain(40.0), plain(-1.5)
+    ('0.05', '40', '−1.5')
+    """
+    return f"{value:g}".replace("-", _MINUS)
 
 
 def number_against(value: float, limit: float) -> str:
