@@ -24,7 +24,6 @@ from twin.assets.aircon import (
     INDUSTRIAL,
     MALL,
     OFFICE,
-    THREADED_FROM,
     Aircon,
     humidity_g_kg,
 )
@@ -58,6 +57,7 @@ def settled(kind: Aircon, hours: int = 36, env: Environment | None = None) -> Ai
     """Hold the weather and the hour until temperatures stand."""
     env = design() if env is None else env
     kind.warm(env)
+    kind.state["people_factor"] = 1.0  # as many people as the plant was designed for
     for _ in range(60 * hours):
         kind.step(AFTERNOON, 60, env)
     return kind
@@ -188,7 +188,7 @@ def test_a_power_limit_is_kept_within_minutes(fleet_at_rest: Aircon) -> None:
     for share in (0.7, 0.4, 0.1, 0.0):
         other = kind.fork()
         write(other, "limit_kw", share * kind.rated_kw, AFTERNOON)
-        held(other, 5)
+        held(other, 8)  # the coil lags by a minute
         free = other.state["lifted"] == 0.0
         assert free.sum() > kind.n // 2
         least_kw = kind.data.number("standby") * kind.rated_kw
@@ -273,11 +273,16 @@ def test_threads_change_nothing() -> None:
     runs = []
     for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
         numba.set_num_threads(threads)
-        kind = buildings(THREADED_FROM)
+        kind = buildings(300)
+        kind.threads = 2
         kind.warm(world(AFTERNOON, 3))
         live(kind, AFTERNOON, 10)
         runs.append(kind)
+    serial = buildings(300)
+    serial.warm(world(AFTERNOON, 3))
+    live(serial, AFTERNOON, 10)
     assert same_bits(*runs)
+    assert same_bits(serial, runs[0])
 
 
 def test_ten_second_steps_do_as_well_as_one_second() -> None:
@@ -299,12 +304,9 @@ def test_ten_second_steps_do_as_well_as_one_second() -> None:
         apart = ten.state["temperature_c"] - one.state["temperature_c"]
         apart_k = np.maximum(apart_k, np.abs(apart))
     coarse, fine = np.array(demand)
-    assert np.median(apart_k) < 0.02
-    # A chiller that is staged one minute apart shows longer.
-    assert np.quantile(apart_k, 0.97) < 0.05
-    assert apart_k.max() < 0.20
-    assert np.abs(coarse - fine).max() < 0.01 * fine.max()
-    assert coarse.sum() == pytest.approx(fine.sum(), rel=1e-3)
+    assert apart_k.max() < 0.02
+    assert np.abs(coarse - fine).max() < 0.002 * fine.max()
+    assert coarse.sum() == pytest.approx(fine.sum(), rel=5e-4)
 
 
 def test_chance_is_keyed_and_mass_spreads() -> None:

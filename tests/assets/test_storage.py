@@ -21,7 +21,7 @@ from tests.assets.process_world import (
 from twin.assets.datasheet import Datasheet
 from twin.assets.kind import COMMON_ROWS
 from twin.assets.remote import REMOTE_ROWS
-from twin.assets.storage import FAULT, THREADED_FROM, Storage
+from twin.assets.storage import FAULT, Storage
 from twin.kernels import battery
 from twin.record.exchange import Outcome
 
@@ -145,18 +145,12 @@ def test_threads_change_nothing() -> None:
     runs = []
     for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
         numba.set_num_threads(threads)
-        assert numba.get_num_threads() == threads
-        kind = ready(stations(THREADED_FROM), 0.4)
+        kind = ready(stations(300), 0.4)
+        kind.threads = 2
         live(kind, NOON, 20)
         runs.append(kind)
-    serial = ready(stations(THREADED_FROM), 0.4)
-    for minute in range(20):
-        env = world(NOON + minute * MINUTE_MS, 1)
-        serial.minute(env)
-        state, span = serial.state.block, (env.now_ms // 1000, 60)
-        battery.advance(
-            state, serial.plate, serial.table, serial.constants, env.temperature_c, span
-        )
+    serial = ready(stations(300), 0.4)
+    live(serial, NOON, 20)
     assert same_bits(*runs)
     assert same_bits(serial, runs[0])
 

@@ -69,7 +69,7 @@ def make_inventory(sizes: dict[str, int] | None = None) -> Inventory:
             "site": i if name == "terminal" else (i * 7) % n_sites,
             "circuit": circuit.astype(np.int8),
             "district": (i if name == "terminal" else (i * 7) % n_sites) % 3,
-            "rated_kw": np.full(n, 500.0),
+            "rated_kw": np.full(n, 1000.0 if name == "terminal" else 500.0),
             "enrolled": np.full(n, name not in ("solar", "terminal")),
         }
         extra: dict[str, float | np.ndarray] = {

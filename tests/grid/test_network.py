@@ -12,7 +12,8 @@ import pytest
 
 from tests.grid.cases import INFEEDS, PLANTS, city_spec, peak, tiny_spec
 from twin.errors import InputProblems
-from twin.grid import GridOperation, Network, NetworkSpec, build_network
+from twin.grid import GridOperation, Network, NetworkSpec, build_network, network_key
+from twin.grid.backbone import link_circuits
 from twin.grid.build import draw
 from twin.grid.equipment import read_table
 
@@ -31,6 +32,21 @@ def test_same_seed_same_bits() -> None:
     other = build_network(small_spec(seed=2))
     assert one.network_hash == again.network_hash
     assert one.network_hash != other.network_hash
+
+
+def test_key_follows_the_specification() -> None:
+    assert network_key(small_spec()) == network_key(small_spec())
+    assert network_key(small_spec()) != network_key(small_spec(seed=2))
+
+
+def test_circuits_stand_the_loss_of_one() -> None:
+    """A triangle that carries 6 GW from one corner to another, 2.5 GW a circuit."""
+    links, km = [(0, 1), (1, 2), (0, 2)], np.array([10.0, 10.0, 10.0])
+    power = np.array([[6000.0], [0.0], [-6000.0]])
+    count = link_circuits(links, km, power, np.zeros((3, 1)), 2500.0)
+    # directly 4 GW over two of three circuits, the rest by way of the third corner
+    assert count == [2, 2, 3]
+    assert link_circuits(links, km, 0.1 * power, np.zeros((3, 1)), 2500.0) == [2, 2, 2]
 
 
 def test_saved_and_loaded_without_pandapower(tiny: Network, tmp_path: Path) -> None:

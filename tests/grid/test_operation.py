@@ -7,7 +7,15 @@ import pytest
 
 from tests.grid.cases import SHED, Point, city_spec, peak, valley
 from twin.errors import InputProblems
-from twin.grid import GridOperation, GridSnapshot, Limits, Network, build_network, violations
+from twin.grid import (
+    GridOperation,
+    GridSnapshot,
+    Limits,
+    Network,
+    build_network,
+    single_outages,
+    violations,
+)
 
 MINUTE_MS = 60_000
 LEVELS = {500.0: (1.00, 1.10), 220.0: (1.00, 1.10), 110.0: (0.97, 1.07), 10.0: (1.00, 1.07)}
@@ -214,3 +222,9 @@ def test_other_seeds_and_years(seed: int, load_mw: float) -> None:
         shot = GridOperation(network).settle(0, *point.arguments)
         assert_bands(network, shot)
         assert shot.loading_pct.max() < 90.0
+    operation, point = GridOperation(network), peak(network)
+    operation.settle(0, *point.arguments)
+    table = single_outages(operation, *point.arguments)
+    assert table.flag("solved").all()
+    assert np.count_nonzero(table.i8("overloads") > 0) <= 20
+    assert table.f8("max_loading_pct").max() <= 115.0

@@ -30,7 +30,6 @@ from twin.units import SECONDS_PER_HOUR
 OFFICE, MALL, HOTEL, HOSPITAL, INDUSTRIAL = range(5)
 WARM_MIN = 12 * 60  # minutes run beforehand with the weather of the moment
 WARM_STEP_S = 60
-THREADED_FROM = 512  # fewer buildings than this are not worth waking threads for
 LEDGER_ROWS = ("energy_kws", "heat_gain_kws", "heat_removed_kws", "grid_in_kws", "chiller_kws",
                "other_kws")  # fmt: skip
 
@@ -51,12 +50,14 @@ class Aircon(RemoteKind):
 
     Energy ledger rows [kW s]: ``heat_gain_kws`` - ``heat_removed_kws`` = heat stored in air and
     mass (`stored_kws`); ``grid_in_kws`` = ``chiller_kws`` + ``other_kws``. Parameters and their
-    sources stand in twin/assets/data/aircon.toml.
+    sources stand in twin/assets/data/aircon.toml. `threads` above 1 spreads buildings over
+    numba's threads; it changes no bit and pays on an idle machine only.
     """
 
     name = "aircon"
-    # 10 s instead of 1 s moves zones by 0.02 K in the median, up to 0.2 K where a chiller is
-    # staged a minute apart, and fleet power by less than 1 % (step-size test).
+    threads: int = 1
+    # 10 s instead of 1 s moves zones by 0.007 K and fleet power by 0.05 % of its peak at most,
+    # through a +2 K order and its release (step-size test).
     step_s: ClassVar[int] = 10
     held = ("setpoint_offset_c", "limit_kw")
     truth = ("temperature_c", "occupied")
@@ -209,7 +210,7 @@ class Aircon(RemoteKind):
         self._advance(start_ms, seconds, env, self.step_s)
 
     def _advance(self, start_ms: int, seconds: int, env: Environment, step_s: int) -> None:
-        advance = building.advance_threaded if self.n >= THREADED_FROM else building.advance
+        advance = building.advance_threaded if self.threads > 1 else building.advance
         advance(
             self.state.block, self.plate, (self._uses_now(env), self.curves, self.constants),
             self._weather(env), (start_ms // SECOND_MS, seconds, step_s),

@@ -27,7 +27,6 @@ from twin.units import MINUTES_PER_DAY, SECONDS_PER_HOUR
 STANDBY, CHARGING, DISCHARGING, FAULT = 0, 1, 2, 3
 WARM_STEP_MIN = 10  # the owner's last day is traced in steps of this length
 FULL_SOC = 0.01  # no charging by schedule within this of the upper limit (assumed)
-THREADED_FROM = 512  # fewer stations than this are not worth waking threads for
 EMPTY_SOC = 0.002  # no discharge by schedule within this of the lower limit (assumed)
 PRIVATE_ROWS = ("energy_kws", "grid_in_kws", "grid_out_kws", "loss_kws", "stored_kws",
                 "in_at_midnight_kws", "out_at_midnight_kws")  # fmt: skip
@@ -39,10 +38,12 @@ class Storage(RemoteKind):
     Energy ledger rows [kW s]: ``grid_in_kws`` - ``grid_out_kws`` = ``loss_kws`` +
     ``stored_kws``; the last is the energy put into the cells, the integral of OCV. Parameters
     and their sources stand in twin/assets/data/storage.toml. True capacity, resistance and PCS
-    loss differ from the nameplate by age and single spread, keyed by the seed.
+    loss differ from the nameplate by age and single spread, keyed by the seed. `threads` above 1
+    spreads stations over numba's threads; it changes no bit and pays on an idle machine only.
     """
 
     name = "storage"
+    threads: int = 1
     held = ("power_set_kw",)
     truth = ("soc",)
     nameplate: ClassVar[tuple[str, ...]] = ("capacity_kwh",)
@@ -184,7 +185,7 @@ class Storage(RemoteKind):
 
     def step(self, start_ms: int, seconds: int, env: Environment) -> None:
         """Advance by `seconds` in steps of 1 s."""
-        advance = battery.advance_threaded if self.n >= THREADED_FROM else battery.advance
+        advance = battery.advance_threaded if self.threads > 1 else battery.advance
         advance(
             self.state.block, self.plate, self.table, self.constants, env.temperature_c,
             (start_ms // SECOND_MS, seconds),

@@ -74,7 +74,8 @@ class StorageOwners:
 
     Rows of `memory`: ``soc`` and ``power_kw`` of the shadow, ``charge_kw`` seen while the owner
     charged, ``full`` and ``empty`` the extreme SOC seen, ``in_kwh`` and ``in_soc`` (``out_``)
-    energy and SOC that went with it, from which the working capacity is learned.
+    energy and SOC that went with it, from which the working capacity is learned, ``hasty`` 1 for
+    owners seen to discharge at full power where others spread over the dear hours.
     """
 
     def __init__(self, columns: Columns, tariff_period: NDArray[np.int64]) -> None:
@@ -83,7 +84,7 @@ class StorageOwners:
         self.memory = Table(
             (
                 "soc", "power_kw", "charge_kw", "full", "empty", "seen_soc",
-                "in_kwh", "in_soc", "out_kwh", "out_soc",
+                "in_kwh", "in_soc", "out_kwh", "out_soc", "hasty",
             ),
             columns.n,
             {"pace": np.ones(1), "late_min": np.zeros(columns.n, np.int64)},
@@ -123,11 +124,24 @@ class StorageOwners:
             held[charging] = -power_kw[charging]
             chosen = window & ~seen & np.isnan(held)
             held[chosen] = np.minimum(spread * pace, self.rated_kw)[chosen]
+        self._learn_haste(minute, power_kw, seen)
         np.maximum(memory["full"], soc, out=memory["full"], where=seen)
         np.minimum(memory["empty"], soc, out=memory["empty"], where=seen)
         power, then = self.step(minute, memory["soc"], 1.0 / 60.0)
         memory["power_kw"] = np.where(seen, power_kw, power)
         memory["soc"] = np.where(seen, soc, then)
+
+    def _learn_haste(self, minute: int, power_kw: Floats, seen: NDArray[np.bool_]) -> None:
+        """Tell owners who discharge at full power from those who spread it."""
+        memory, own = self.memory, self._own_minute(minute)
+        stock = self.stock_kwh(memory["soc"])
+        even = stock - self.rated_kw * self.reading.dearer_h[own]
+        even = np.minimum(even / np.maximum(self.reading.equal_h[own], 1.0 / 60.0), self.rated_kw)
+        # Only where the two differ by enough, and with stock for half an hour.
+        tells = seen & self.reading.deliver[own] & (even < 0.85 * self.rated_kw)
+        tells &= (stock > 0.5 * self.rated_kw) & (power_kw > 0.05 * self.rated_kw)
+        full = power_kw > 0.5 * (even + self.rated_kw)
+        memory["hasty"] = np.where(tells, full, memory["hasty"])
 
     def _learn_capacity(self, power_kw: Floats, soc: Floats, seen: NDArray[np.bool_]) -> None:
         """Book a minute's energy and the SOC that came of it."""
@@ -176,7 +190,8 @@ class StorageOwners:
         if deliver.any():
             stock_kwh = np.maximum(soc - memory["empty"], 0.0) * out
             spare = stock_kwh - self.rated_kw * reading.dearer_h[own]
-            fed = np.minimum(spare / np.maximum(reading.equal_h[own], hours), stock_kwh / hours)
+            over_h = np.where(memory["hasty"] > 0.0, hours, reading.equal_h[own])
+            fed = np.minimum(spare / np.maximum(over_h, hours), stock_kwh / hours)
             power = np.where(deliver, np.clip(fed, 0.0, self.rated_kw), power)
         return power, soc - power * hours / np.where(power < 0.0, into, out)
 

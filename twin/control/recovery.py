@@ -34,6 +34,7 @@ LIFT_MIN = {
 LIFT_MIN_ELSE = (30.0, 90.0)
 OFFSET_MIN = 45.0  # over which raised set-points come back
 BATTERY_MS = 4 * HOUR_MS
+LEVEL = 0.6  # of what other kinds give or take back is levelled by batteries (assumed)
 
 
 class Recovery:
@@ -56,9 +57,13 @@ class Recovery:
         self.clock["ceded"] = 1.0
 
     def run(
-        self, now_ms: int, fleet: Supervision, with_batteries: bool
+        self, now_ms: int, fleet: Supervision, with_batteries: bool, others_kw: float
     ) -> tuple[list[SetPoint], bool]:
-        """Return this minute's writes, and whether everything is back."""
+        """Return this minute's writes, and whether everything is back.
+
+        `others_kw` is what all kinds but batteries still take off the grid (negative: their
+        rebound).
+        """
         began = int(self.clock.extra["began_ms"][0])
         minutes = (now_ms - began) / MINUTE_MS
         out: list[SetPoint] = []
@@ -73,7 +78,7 @@ class Recovery:
                 out += self._kind(now_ms, kind, touched, lift, minutes, fleet)
                 over &= minutes > last
         if with_batteries and "storage" in self.levers.kinds:
-            writes, done = self._batteries(now_ms, began, fleet)
+            writes, done = self._batteries(now_ms, began, fleet, others_kw)
             out += writes
             over &= done
         return out, over
@@ -106,9 +111,13 @@ class Recovery:
         return out
 
     def _batteries(
-        self, now_ms: int, began: int, fleet: Supervision
+        self, now_ms: int, began: int, fleet: Supervision, others_kw: float
     ) -> tuple[list[SetPoint], bool]:
-        """Follow the owners' schedule, scaled to the stock; release when nothing is owed."""
+        """Follow the owners' schedule, scaled to the stock; release when nothing is owed.
+
+        While others still give, batteries owe more; when others take back, less: the sum of
+        all stays level.
+        """
         levers, owners = self.levers, self.levers.habits.owners
         touched = levers.without.touched("storage")
         until = began + BATTERY_MS
@@ -125,6 +134,9 @@ class Recovery:
         even = np.where(owed_kwh > 1e-3, even, 0.0)
         schedule = owners.coming_kw(now_ms)
         watch = fleet.watch["storage"]
+        evenly = float((even * np.maximum(schedule, 0.0))[touched].sum())
+        lean = 1.0 - LEVEL * others_kw / max(evenly, 1e-6)
+        even = np.clip(even * np.clip(lean, 0.0, 2.0), 0.0, 1.0)
         power = np.clip(
             np.where(schedule > 0.0, even * schedule, schedule),
             -watch.or_zero("charge_limit_kw"),

@@ -320,7 +320,8 @@ class Response:
     def _recover(self, now_ms: int, fleet: Supervision) -> list[SetPoint]:
         if self.with_batteries:
             self.levers.look_ahead(now_ms)
-        writes, over = self.recovery.run(now_ms, fleet, self.with_batteries)
+        others = sum(v for k, v in self.cut_kw.items() if k != "storage")
+        writes, over = self.recovery.run(now_ms, fleet, self.with_batteries, others)
         if over:
             self.without.thaw()
             # The identity stays: an order that is over is not begun again.

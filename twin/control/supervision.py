@@ -20,6 +20,7 @@ from twin.record.table import Table
 
 NEVER_MS = -(10**15)
 PLAUSIBLE_RATINGS = 1.5  # more than this times the rating is no measurement (assumed)
+PLAUSIBLE_DEMANDS = 3.0  # the same for a customer, whose "rating" is his registered demand
 SIGN_DEAD_BAND = 0.02  # of the rating: below it a sign says nothing (assumed)
 FRESH_MS = 3 * MINUTE_MS  # older readings are no basis for closed-loop control (assumed)
 
@@ -45,6 +46,8 @@ class Watch:
         self.sites = sites
         rated = columns.f8("rated_kw") if "rated_kw" in columns else np.full(self.n, np.inf)
         self.rated_kw = np.where(rated > 0.0, rated, np.inf)
+        most = PLAUSIBLE_DEMANDS if kind.name == "terminal" else PLAUSIBLE_RATINGS
+        self.most_kw = most * self.rated_kw
         low, high = np.full((2, len(kind.points), 1), -np.inf)
         high = -low
         for i, point in enumerate(kind.points):
@@ -97,7 +100,7 @@ class Watch:
         good = reading.quality == Quality.GOOD
         value = reading.value
         good &= ((value >= self.low) & (value <= self.high)).all(axis=0)  # NaN is neither
-        good &= np.abs(value[0]) <= PLAUSIBLE_RATINGS * self.rated_kw
+        good &= np.abs(value[0]) <= self.most_kw
         if "soc" in self.index:
             step = np.abs(value[self.index["soc"]] - self.get("soc"))
             self.memory["soc_step"] = np.where(good & np.isfinite(step), step, 0.0)

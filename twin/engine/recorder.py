@@ -73,17 +73,27 @@ class Recorder:
         other.site_kws = self.site_kws.copy()
         return other
 
-    def believe(self, now_ms: int, reports: Reports) -> None:
-        """Keep what the logic reports."""
-        history = self.history
+    def believe(self, run: Simulation, reports: Reports) -> None:
+        """Keep what the logic reports, and compare it with the truth of this moment."""
+        history, now_ms = self.history, run.now_ms
         if history.filled < history.minutes:
             for name, value in reports.figures.items():
                 history.put_figure(name, value)
-        if history.monitor is not None:
-            for report in reports.fleet:
-                history.monitor.believe(now_ms, report)
         history.alarms.extend(reports.alarms)
         history.settlement.extend(reports.settlement)
+        tally = history.monitor
+        if tally is None:
+            return
+        for report in reports.fleet:
+            tally.believe(now_ms, report)
+        power = {name: kind.power_kw for name, kind in run.kinds.items()}
+        soc, energy = {}, {}
+        for name in SOC_KINDS:
+            if name in run.kinds:
+                shown = _points(run, name)
+                soc[name] = shown["soc"]
+                energy[name] = shown["charged_today_kwh"] + shown["discharged_today_kwh"]
+        tally.add(now_ms, power, soc, energy)
 
     def wrote(
         self,
@@ -160,7 +170,7 @@ class Recorder:
             }
         )
         self._grid(run, period.env)
-        self._supervise(run)
+        self._watch(run)
         self._peak(run, meter_kw, terminal)
         history.close_minute()
 
@@ -203,27 +213,19 @@ class Recorder:
             )
             history.incidents.append(Incident(env.now_ms, "divergence", text))
 
-    def _supervise(self, run: Simulation) -> None:
-        """Compare belief with truth, and watch for what is truly an alarm."""
-        power = {name: kind.state["power_kw"] for name, kind in run.kinds.items()}
-        tally = self.history.monitor
+    def _watch(self, run: Simulation) -> None:
+        """Watch for what is truly an alarm."""
         states: dict[str, dict[str, NDArray[np.generic]]] = {
             name: {"contact": channel.reachable()}
             for name, channel in run.channels.items()
             if name in run.kinds
         }
         states["meter"] = {"demand_kw": run.sites.state["demand_kw"]}
-        soc, energy = {}, {}
+        watched = ("soc", "temperature_c", "status", "power_kw", "setpoint_kw", "remote")
         for name in SOC_KINDS:
             if name in run.kinds:
-                shown = run.true_points(name)
-                row = {p.name: shown[i] for i, p in enumerate(run.kinds[name].points)}
-                soc[name] = row["soc"]
-                energy[name] = row["charged_today_kwh"] + row["discharged_today_kwh"]
-                watched = ("soc", "temperature_c", "status", "power_kw", "setpoint_kw", "remote")
-                states[name] |= {point: row[point] for point in watched}
-        if tally is not None:
-            tally.add(run.now_ms, power, soc, energy)
+                shown = _points(run, name)
+                states[name] |= {point: shown[point] for point in watched}
         self.history.true_alarms.extend(self.watch.look(run.now_ms, states))
 
     def _peak(
@@ -256,3 +258,9 @@ class Recorder:
             "site.security_kw": sites.columns.f8("security_share") * sites.state["host_kw"],
             "terminal.answered_ms": answered,
         }
+
+
+def _points(run: Simulation, kind: str) -> dict[str, NDArray[np.float64]]:
+    """Return the true value of every point of a kind by name."""
+    values = run.true_points(kind)
+    return {point.name: values[i] for i, point in enumerate(run.kinds[kind].points)}

@@ -53,8 +53,8 @@ class Period:
 class Sink(Protocol):
     """What a simulation writes to."""
 
-    def believe(self, now_ms: int, reports: Reports) -> None:
-        """Take what the logic reports."""
+    def believe(self, run: Simulation, reports: Reports) -> None:
+        """Take what the logic reports, at the moment at which it does."""
         ...
 
     def wrote(
@@ -195,9 +195,9 @@ class Simulation:
     def _control(self, logic: Logic) -> None:
         readings = self.readings(logic.plan(self.now_ms))
         actions = logic.digest(self.now_ms, readings, self._notices())
-        self._apply(actions)
         if self.recorder is not None:
-            self.recorder.believe(self.now_ms, actions.reports)
+            self.recorder.believe(self, actions.reports)
+        self._apply(actions)
 
     def _notices(self) -> Sequence[Notice]:
         done, told = int(self.counters["done"][0]), int(self.counters["done"][2])

@@ -5,7 +5,7 @@ describes a network (`build_network`, `from_pandapower`); a built one is kept wi
 `Network.save` and loaded without pandapower.
 """
 
-from twin.grid.build import build_network
+from twin.grid.build import build_network, network_key
 from twin.grid.flow import LoadFlow, Solution
 from twin.grid.imported import from_pandapower
 from twin.grid.limits import Limits, Violations, violations
@@ -37,6 +37,7 @@ __all__ = [
     "Violations",
     "build_network",
     "from_pandapower",
+    "network_key",
     "single_outages",
     "violations",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from importlib.metadata import version
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +31,7 @@ from twin.grid.spec import NetworkSpec
 if TYPE_CHECKING:
     from twin.grid.pandapower_net import Admittances, Ends
 
-__all__ = ["build_network", "draw"]
+__all__ = ["build_network", "draw", "network_key"]
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -43,6 +46,21 @@ def draw(spec: NetworkSpec) -> Draft:
     spec.check()
     parts = load_equipment()
     return draw_city(spec, parts) if spec.form == "city" else draw_district(spec, parts)
+
+
+def network_key(spec: NetworkSpec) -> str:
+    """Return a hash of all that `build_network` depends on: specification, tables, code.
+
+    For caches: two specifications with one key have the same network.
+    """
+    h = hashlib.blake2b(json.dumps(spec.as_dict(), sort_keys=True).encode(), digest_size=16)
+    package = files("twin.grid")
+    parts = [*package.iterdir(), *package.joinpath("data").iterdir()]
+    for part in sorted(parts, key=lambda p: p.name):
+        if part.name.endswith((".py", ".toml")):
+            h.update(part.name.encode() + b"\0" + part.read_bytes())
+    h.update(version("pandapower").encode())
+    return h.hexdigest()
 
 
 def build_network(spec: NetworkSpec) -> Network:

@@ -220,7 +220,9 @@ def _fast(
     gain_air, gain_mass = state[GAIN_AIR, d], state[GAIN_MASS, d]
     per_air, per_mass = dt / plate[AIR_CAPACITY, d], dt / plate[MASS_CAPACITY, d]
     share, unload = state[SENSIBLE_SHARE, d], state[COOLING_UNLOAD, d]
-    follow, up = min(dt / k[COIL_TAU], 1.0), k[LOAD_UP] * capacity * dt / 60.0
+    # The coil follows exponentially; `mean` is its average way within a step over the gap.
+    follow, up = 1.0 - np.exp(-dt / k[COIL_TAU]), k[LOAD_UP] * capacity * dt / 60.0
+    mean = 1.0 - follow * k[COIL_TAU] / dt
     c0, c1, c2 = state[CHILLER_FIXED, d], state[CHILLER_LINEAR, d], state[CHILLER_SQUARE, d]
     o0, o1, o2 = state[OTHER_FIXED, d], state[OTHER_LINEAR, d], state[OTHER_SQUARE, d]
     least = unload * (LEAST_PART / UNLOAD_PART)
@@ -240,20 +242,24 @@ def _fast(
         bounded = min(max(wanted, 0.0), most) * supplied
         if wanted == bounded or (wanted > bounded) != (error > 0.0):
             integral += per_integral * error
-        cooling += min((bounded - cooling) * follow, up)
+        gap, start = bounded - cooling, cooling
+        rise = gap * follow
+        cooling, during = start + rise, start + gap * mean
+        if rise > up:
+            cooling, during = start + up, start + 0.5 * up
 
         outside = ua * (out_c - air)
         from_mass = h * (mass - air)
-        removed = share * cooling
+        removed = share * during
         air += per_air * (outside + from_mass + gain_air - removed)
         mass += per_mass * (gain_mass - from_mass)
         gained += dt * (outside + gain_air + gain_mass)
         taken += dt * removed
 
-        loaded = max(cooling, unload)
-        cycling = min(cooling * per_least, 1.0)
+        loaded = max(during, unload)
+        cycling = min(during * per_least, 1.0)
         chiller = cycling * (c0 + loaded * (c1 + loaded * c2)) * supplied
-        other = (o0 + cooling * (o1 + cooling * o2)) * supplied
+        other = (o0 + during * (o1 + during * o2)) * supplied
         energy -= dt * (chiller + other)
         grid_in += dt * (chiller + other)
         chiller_kws += dt * chiller
@@ -263,7 +269,10 @@ def _fast(
     state[CHILLER_KWS, d], state[OTHER_KWS, d] = chiller_kws, other_kws
     state[AIR, d], state[MASS, d], state[COOLING, d] = air, mass, cooling
     state[INTEGRAL, d] = integral
-    state[POWER, d] = -(chiller + other)
+    loaded = max(cooling, unload)
+    chiller = min(cooling * per_least, 1.0) * (c0 + loaded * (c1 + loaded * c2))
+    other = o0 + cooling * (o1 + cooling * o2)
+    state[POWER, d] = -(chiller + other) * supplied
 
 
 @njit(cache=True)

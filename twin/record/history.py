@@ -59,6 +59,7 @@ class History:
     _series: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
     _tables: dict[str, NDArray[np.generic]] = field(default_factory=dict)
     _events: dict[str, list[dict[str, NDArray[np.generic]]]] = field(default_factory=dict)
+    _shared_events: dict[str, int] = field(default_factory=dict)  # parent's, at the fork
 
     def __post_init__(self) -> None:
         own = self.minutes - self.first
@@ -71,6 +72,7 @@ class History:
         other = History(
             self.start_ms, self.minutes, self.scalars, self.tables, self, self.filled, self.filled
         )
+        other._shared_events = {name: len(parts) for name, parts in self._events.items()}
         other.incidents = list(self.incidents)
         other.alarms = list(self.alarms)
         other.true_alarms = list(self.true_alarms)
@@ -142,19 +144,14 @@ class History:
 
     def events(self, name: str) -> dict[str, NDArray[np.generic]]:
         """Return event table `name` by column, the parent's rows up to the fork first."""
-        parts: list[dict[str, NDArray[np.generic]]] = []
-        run: History | None = self
-        before_ms = None
-        while run is not None:
-            for columns in reversed(run._events.get(name, [])):  # noqa: SLF001 - own class
-                if before_ms is None:
-                    parts.append(columns)
-                else:
-                    keep = np.asarray(columns["now_ms"]) <= before_ms
-                    parts.append({k: v[keep] for k, v in columns.items()})
-            before_ms = run.start_ms + run.first * MINUTE_MS
-            run = run.parent
-        parts.reverse()
+        parts = self._event_parts(name, len(self._events.get(name, [])))
         if not parts:
             return {}
         return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+
+    def _event_parts(self, name: str, count: int) -> list[dict[str, NDArray[np.generic]]]:
+        own = self._events.get(name, [])[:count]
+        if self.parent is None:
+            return own
+        shared = self._shared_events.get(name, 0)
+        return [*self.parent._event_parts(name, shared), *own]  # noqa: SLF001 - own class

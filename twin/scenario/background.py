@@ -48,7 +48,7 @@ class CurveSink:
         self.aircon_kw: Floats = np.zeros((cells, 1440))
         self.losses_mw: Floats = np.zeros(1440)
 
-    def believe(self, now_ms: int, reports: Reports) -> None:
+    def believe(self, run: Simulation, reports: Reports) -> None:
         """Nothing is believed here."""
 
     def wrote(

@@ -14,6 +14,7 @@ from twin.results.report.inputs import PageData, Step
 from twin.results.report.lookup import limit_of, mapping, real
 from twin.results.report.plot import COLOUR, KIND_COLOUR, Trace
 from twin.results.report.series import (
+    FLEXIBLE,
     KINDS,
     Series,
     difference,
@@ -221,7 +222,8 @@ def kinds_table(data: PageData, step: Step, words: Words) -> Table | None:
     back = float(load[after].sum()) / 60.0
     rows.append(
         [
-            Cell(words("delivered.total"), "total"), Cell(data.mw(_sum(connected)), "num"), Cell(data.mw(_sum(adjustable), 1), "num"), dash,
+            Cell(words("delivered.total"), "total"), Cell(data.mw(_sum(connected)), "num"),
+            Cell(data.mw(_sum(adjustable), 1), "num"), dash,
             Cell(data.mw(total, 1), "num strong"), Cell(_share(total, total), "num"),
             Cell(data.mw(back, 1), "num"),
         ]
