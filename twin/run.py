@@ -18,7 +18,6 @@ import numpy as np
 
 from twin import __version__
 from twin.clock import MINUTE_MS, format_time_of_day
-from twin.engine.recorder import Recorder
 from twin.errors import InputProblems, Problem, RunBroken, TwinError
 from twin.grid import GridOperation, Limits, single_outages
 from twin.record.exchange import Logic
@@ -26,7 +25,7 @@ from twin.record.history import History
 from twin.results.metrics import RunFacts, summarise
 from twin.results.report import Districts, Histories, NetworkFacts, Outage, write_report
 from twin.results.store import RunDirectory
-from twin.scenario.branches import Branches, run_branches, simulated_ms
+from twin.scenario.branches import Branches, run_branches
 from twin.scenario.build import Built, build, calibrated, warmed
 from twin.scenario.cache import key
 from twin.scenario.dump import scenario_toml
@@ -173,7 +172,7 @@ def run_scenario(
                 RunFacts(
                     wall_s=wall,
                     simulated_s=(built.world.end_ms - built.world.start_ms) / 1_000.0,
-                    peak_rss_mib=_peak_rss_mib(),
+                    peak_rss_mib=_peak_rss_mib(branches.workers_mib),
                     buses=built.network.n_bus,
                     branches=built.network.n_branch,
                     load_flows=_load_flows(branches),
@@ -224,12 +223,11 @@ def _begun(scenario: Scenario, text: str) -> dict[str, object]:
 def _simulate(
     built: Built, make: Callable[[], Logic], runs: dict[str, History], report: Report
 ) -> Branches:
-    whole, done, begun = simulated_ms(built), 0, time.perf_counter()
+    start_ms, begun = built.world.start_ms, time.perf_counter()
+    whole = built.world.end_ms - start_ms
 
-    def progress(name: str, now_ms: int, step_ms: int) -> None:
-        nonlocal done
-        done += step_ms
-        wall_ms = 1_000.0 * (time.perf_counter() - begun)
+    def progress(name: str, now_ms: int) -> None:
+        done, wall_ms = now_ms - start_ms, 1_000.0 * (time.perf_counter() - begun)
         report(name, done / whole, now_ms, done / wall_ms)
 
     def keep(name: str, history: History) -> None:
@@ -261,13 +259,11 @@ def _network_facts(built: Built, branches: Branches) -> NetworkFacts:
         for level, kv in enumerate(limits.kv)
         if len(rows := np.flatnonzero(limits.level == level)) > 0
     }
-    run = branches.undisturbed
-    recorder = None if run is None else run.recorder
-    if not isinstance(recorder, Recorder) or recorder.peak_grid is None:
+    if branches.peak_grid is None:
         return NetworkFacts(bands)
-    peak = recorder.history.peak
+    peak = branches.runs[0].peak
     operation = GridOperation(built.network)
-    operation.state.restore(recorder.peak_grid.arrays())
+    operation.state.restore(branches.peak_grid.arrays())
     found = single_outages(
         operation,
         np.asarray(peak["grid.demand_mw"], np.float64),
@@ -306,10 +302,6 @@ def _load_flows(branches: Branches) -> int:
     return int(sum(own))
 
 
-def _peak_rss_mib() -> float:
-    """Return the peak memory of this process and its children [MiB]."""
-    kib = sum(
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return kib / 1024.0
+def _peak_rss_mib(workers_mib: float) -> float:
+    """Return the peak memory of this process, and what its children had for themselves [MiB]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0 + workers_mib

@@ -60,7 +60,7 @@ class Recorder:
         self.limits = Limits(network)
         level = network.branches.kv
         self.branch_level = {k: np.flatnonzero(np.isclose(level, k)) for k in (110, 220, 500)}
-        self.watch = AlarmWatch(inventory)
+        self.watch: AlarmWatch | None = AlarmWatch(inventory)
         self.peak_grid: Table | None = None  # the network's state in the minute of `peak`
         self.seconds = 0
         self.site_kws: NDArray[np.float64] = np.zeros(inventory.sites.n)
@@ -69,9 +69,14 @@ class Recorder:
         """Return a recorder on a forked history."""
         other = copy.copy(self)
         other.history = self.history.fork()
-        other.watch = self.watch.copy()
+        other.watch = None if self.watch is None else self.watch.copy()
         other.site_kws = self.site_kws.copy()
         return other
+
+    def stop_supervision(self) -> None:
+        """Compare belief with truth no longer: supervision is judged on the final run only."""
+        self.watch = None
+        self.history.monitor = None
 
     def believe(self, run: Simulation, reports: Reports) -> None:
         """Keep what the logic reports, and compare it with the truth of this moment."""
@@ -215,6 +220,8 @@ class Recorder:
 
     def _watch(self, run: Simulation) -> None:
         """Watch for what is truly an alarm."""
+        if self.watch is None:
+            return
         states: dict[str, dict[str, NDArray[np.generic]]] = {
             name: {"contact": channel.reachable()}
             for name, channel in run.channels.items()

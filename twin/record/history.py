@@ -6,6 +6,7 @@ pairs of runs cost only what differs.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +16,20 @@ from numpy.typing import NDArray
 from twin.clock import MINUTE_MS
 from twin.record.exchange import Alarm
 from twin.record.monitor import MonitorTally
+
+# What a History holds beside its tables and what it shares with its parent.
+_REST = (
+    "filled", "incidents", "alarms", "true_alarms", "settlement", "peak", "figures", "monitor",
+    "_events",
+)  # fmt: skip
+
+
+def _shared(shape: tuple[int, int], dtype: str) -> NDArray[np.generic]:
+    """Return zeros that a forked process writes for this one too."""
+    kind = np.dtype(dtype)
+    size = shape[0] * shape[1] * kind.itemsize
+    memory = mmap.mmap(-1, max(size, 1))
+    return np.frombuffer(memory, kind, shape[0] * shape[1]).reshape(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +79,9 @@ class History:
     def __post_init__(self) -> None:
         own = self.minutes - self.first
         self.filled = max(self.filled, self.first)
-        self._series = np.full((len(self.scalars), own), np.nan)
-        self._tables = {k: np.zeros((own, n), dtype) for k, (n, dtype) in self.tables.items()}
+        self._series = np.asarray(_shared((len(self.scalars), own), "f8"), np.float64)
+        self._series[:] = np.nan
+        self._tables = {k: _shared((own, n), dtype) for k, (n, dtype) in self.tables.items()}
 
     def fork(self) -> History:
         """Return a record that continues from here and shares what was written so far."""
@@ -112,6 +128,17 @@ class History:
     def add_events(self, name: str, columns: dict[str, NDArray[np.generic]]) -> None:
         """Append rows to event table `name`."""
         self._events.setdefault(name, []).append(columns)
+
+    # -- between processes -----------------------------------------------------------------
+
+    def rest(self) -> dict[str, object]:
+        """Return what does not stand in shared memory, for a parent process to `adopt`."""
+        return {name: getattr(self, name) for name in _REST}
+
+    def adopt(self, rest: Mapping[str, object]) -> None:
+        """Take what a child process wrote beside the shared tables."""
+        for name in _REST:
+            setattr(self, name, rest[name])
 
     # -- reading (judge and page) ----------------------------------------------------------
 

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from twin.clock import HOUR_MS
+from twin.engine.recorder import Recorder
 from twin.engine.simulation import Simulation
 from twin.errors import RunBroken
 from twin.record.exchange import Logic
 from twin.record.history import History
 from twin.record.orders import Order, OrderKind
+from twin.record.table import Table
 from twin.scenario.build import Built
 from twin.scenario.timetable import notice_entry
+from twin.scenario.workers import Worker, can_fork, private_mib
 
 # The capability call is held on for the sustained means of 60 and 120 minutes.
 CAPABILITY_HOLD_MS = 2 * HOUR_MS
-CHUNK_MS = HOUR_MS // 2  # between two looks at the progress bar
+CHUNK_MS = HOUR_MS // 4  # between two looks at the progress bar
 
 
 @dataclass(slots=True)
@@ -32,17 +36,18 @@ class Branches:
     ----------
     runs : R_0 to R_k
     capability : by order id, the capability call's run
-    simulations : R_k's simulation at its end, for the network's state
+    peak_grid : the network's state in the minute of the undisturbed maximum
+    workers_mib : private memory of the child processes, all together
     """
 
     runs: list[History] = field(default_factory=list)
     capability: dict[str, History] = field(default_factory=dict)
-    final: Simulation | None = None
-    undisturbed: Simulation | None = None
+    peak_grid: Table | None = None
+    workers_mib: float = 0.0
 
 
 def simulated_ms(built: Built) -> int:
-    """Return the simulated time that `run_branches` covers, all forks together [ms]."""
+    """Return the simulated time that all runs cover together [ms]."""
     start, end = built.world.start_ms, built.world.end_ms
     total = end - start
     for order in built.orders:
@@ -71,41 +76,89 @@ def capability_call(order: Order, end_ms: int) -> Order:
 def run_branches(
     built: Built,
     new_logic: Callable[[], Logic],
-    progress: Callable[[str, int, int], None],
+    progress: Callable[[str, int], None],
     keep: Callable[[str, History], None],
 ) -> Branches:
-    """Run everything.
+    """Run everything; what is left behind at an order's notice runs on in a child process.
 
     Parameters
     ----------
     built : calibrated and warm
     new_logic : makes a logic that is not started
-    progress : called with the name of the run, its simulated time [ms] and the simulated time
-        that was done since the last call [ms]
+    progress : called with the name of the run and its simulated time [ms]
     keep : called with ``undisturbed`` and ``ordered`` and the record of each as it begins, so
         that a part of it is left when a run breaks off
     """
     done = Branches()
     end_ms = built.world.end_ms
     run = built.start(new_logic())
-    done.undisturbed = run
-    keep("undisturbed", _history(run))
-    for order in built.orders:
-        _advance(run, order.notice_ms, f"until {order.id}", progress)
-        if order.kind is OrderKind.DEMAND_RESPONSE:
-            call = capability_call(order, end_ms)
-            called = _fork(built, run, new_logic, call)
-            _advance(called, call.end_ms, f"capability for {order.id}", progress)
-            done.capability[order.id] = _history(called)
-        ordered = _fork(built, run, new_logic, order)
-        keep("ordered", _history(ordered))
-        _advance(run, end_ms, f"without {order.id}", progress)
-        done.runs.append(_history(run))
-        run = ordered
-    _advance(run, end_ms, "ordered", progress)
-    done.runs.append(_history(run))
-    done.final = run
+    keep("undisturbed", _recorder(run).history)
+    left: list[_Left] = []
+    workers: list[Worker[_Rest]] = []
+    try:
+        for order in built.orders:
+            _advance(run, order.notice_ms, f"until {order.id}", progress)
+            ordered = _fork(built, run, new_logic, order)
+            called = None
+            if order.kind is OrderKind.DEMAND_RESPONSE:
+                call = capability_call(order, end_ms)
+                called = (_fork(built, run, new_logic, call), call.end_ms)
+            left.append(_Left(run, called, order.id))
+            _recorder(run).stop_supervision()
+            workers.append(Worker(partial(_finish, left[-1], end_ms)))
+            run = ordered
+            keep("ordered", _recorder(run).history)
+        _advance(run, end_ms, "ordered", progress)
+        progress("waiting for the runs without orders", end_ms)
+        for behind, worker in zip(left, workers, strict=True):
+            rest = worker.result()
+            done.runs.append(_recorder(behind.run).history)
+            done.runs[-1].adopt(rest.run)
+            if behind.called is not None and rest.called is not None:
+                done.capability[behind.order] = _recorder(behind.called[0]).history
+                done.capability[behind.order].adopt(rest.called)
+            done.peak_grid = rest.peak_grid if done.peak_grid is None else done.peak_grid
+            done.workers_mib += rest.private_mib
+    finally:
+        for worker in workers:
+            worker.stop()
+    done.runs.append(_recorder(run).history)
+    if not built.orders:
+        done.peak_grid = _recorder(run).peak_grid
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A run left behind at an order's notice, and the capability call with its end [ms]."""
+
+    run: Simulation
+    called: tuple[Simulation, int] | None
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What a child sends back beside the shared tables."""
+
+    run: dict[str, object]
+    called: dict[str, object] | None
+    peak_grid: Table | None
+    private_mib: float
+
+
+def _finish(left: _Left, end_ms: int) -> _Rest:
+    """Carry the capability call and the run without the order to their ends."""
+    called = None
+    if left.called is not None:
+        simulation, until_ms = left.called
+        _recorder(simulation).stop_supervision()
+        simulation.run(until_ms)
+        called = _recorder(simulation).history.rest()
+    left.run.run(end_ms)
+    recorder = _recorder(left.run)
+    memory = private_mib() if can_fork() else 0.0
+    return _Rest(recorder.history.rest(), called, recorder.peak_grid, memory)
 
 
 def _fork(
@@ -117,16 +170,14 @@ def _fork(
 
 
 def _advance(
-    run: Simulation, until_ms: int, name: str, progress: Callable[[str, int, int], None]
+    run: Simulation, until_ms: int, name: str, progress: Callable[[str, int], None]
 ) -> None:
     while run.now_ms < until_ms:
-        before = run.now_ms
-        run.run(min(before - before % CHUNK_MS + CHUNK_MS, until_ms))
-        progress(name, run.now_ms, run.now_ms - before)
+        run.run(min(run.now_ms - run.now_ms % CHUNK_MS + CHUNK_MS, until_ms))
+        progress(name, run.now_ms)
 
 
-def _history(run: Simulation) -> History:
-    history = getattr(run.recorder, "history", None)
-    if not isinstance(history, History):
+def _recorder(run: Simulation) -> Recorder:
+    if not isinstance(run.recorder, Recorder):
         raise RunBroken("a run without a record cannot be judged")
-    return history
+    return run.recorder
