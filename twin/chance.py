@@ -9,8 +9,15 @@ generator state.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
+
+
+@lru_cache(maxsize=1024)
+def _word(purpose: str) -> int:
+    """Return 64 bits that stand for a purpose."""
+    return int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little")
 
 
 def generator(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
@@ -22,7 +29,6 @@ def generator(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
     purpose : str   what the draw is for, e.g. ``"charging.arrivals"``
     number : int    tick, minute or event number, may be negative (the day before)
     """
-    digest = hashlib.blake2b(purpose.encode(), digest_size=8).digest()
-    key = np.array([seed & 0xFFFF_FFFF_FFFF_FFFF, int.from_bytes(digest, "little")], np.uint64)
+    key = np.array([seed & 0xFFFF_FFFF_FFFF_FFFF, _word(purpose)], np.uint64)
     counter = np.array([0, 0, number & 0xFFFF_FFFF_FFFF_FFFF, 0], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))

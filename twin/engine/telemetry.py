@@ -23,6 +23,7 @@ from twin.record.exchange import Inventory, Point, Quality, Reading
 from twin.record.table import Table
 
 NEVER_MS = -(10**15)
+GOOD, STALE, MISSING = int(Quality.GOOD), int(Quality.STALE), int(Quality.MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,16 @@ class Channel:
         self.offset = 0.5 * accuracy[:, None] * span * draw.uniform(-1.0, 1.0, (len(points), n))
         if points and points[0].name in ("power_kw", "demand_kw"):
             self.gain[0, reverse] *= -1.0
-        self.resolution = np.array([p.resolution for p in points])
-        self.stepped = np.flatnonzero(self.resolution > 0.0)
+        resolution = np.array([p.resolution for p in points])
+        self.stepped = np.flatnonzero(resolution > 0.0)
+        self.resolution = resolution[self.stepped, None]
         self.state = Table(
             (),
             0,
             {
                 "value": np.full((len(points), n), np.nan),
                 "time_ms": np.full(n, NEVER_MS, np.int64),
-                "quality": np.full(n, Quality.MISSING, np.uint8),
+                "quality": np.full(n, MISSING, np.uint8),
                 "contact": np.ones(n, np.uint8),
             },
         )
@@ -102,19 +104,21 @@ class Channel:
         """Read every device once; `true` is float64[points, n]."""
         state = self.state
         value, time_ms, quality = state["value"], state["time_ms"], state["quality"]
-        frozen = value[:, self.dead].copy()
-        seen = true * self.gain + self.offset
-        for i in self.stepped:
-            seen[i] = np.round(seen[i] / self.resolution[i]) * self.resolution[i]
+        frozen = value[0, self.dead]
+        seen = true * self.gain
+        seen += self.offset
+        stepped = seen[self.stepped]
+        stepped /= self.resolution
+        seen[self.stepped] = np.rint(stepped, out=stepped) * self.resolution
         if len(self.dead):
-            seen[0, self.dead] = np.where(np.isnan(frozen[0]), seen[0, self.dead], frozen[0])
+            seen[0, self.dead] = np.where(np.isnan(frozen), seen[0, self.dead], frozen)
         lost = generator(self.seed, f"telemetry.loss.{self.kind}", now_ms // MINUTE_MS)
         heard = self.answers & (state["contact"] == 1)
         heard &= lost.random(len(heard)) >= self.loss_share
         np.copyto(value, seen, where=heard)
         time_ms[heard] = now_ms
-        quality[heard] = Quality.GOOD
-        quality[~heard & (quality == Quality.GOOD)] = Quality.STALE
+        quality[heard] = GOOD
+        quality[~heard & (quality == GOOD)] = STALE
         return Reading(value.copy(), time_ms.copy(), quality.copy())  # type: ignore[arg-type]
 
     def reachable(self) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +28,7 @@ class Table:
     a fork.
     """
 
-    __slots__ = ("_index", "block", "extra")
+    __slots__ = ("_held", "_names", "block", "extra")
 
     def __init__(
         self,
@@ -35,13 +36,21 @@ class Table:
         n: int,
         extra: Mapping[str, NDArray[np.generic]] | None = None,
     ) -> None:
-        self._index = {name: i for i, name in enumerate(rows)}
+        self._names = rows
         self.block: NDArray[np.float64] = np.zeros((len(rows), n))
         self.extra: dict[str, NDArray[np.generic]] = {
             k: np.ascontiguousarray(v) for k, v in (extra or {}).items()
         }
-        if len(self._index) != len(rows) or self._index.keys() & self.extra.keys():
+        self._hold()
+        if len(self._held) != len(rows) + len(self.extra):
             raise ValueError(f"a name stands twice in {rows} and {tuple(self.extra)}")
+
+    def _hold(self) -> None:
+        """Look every name up once; rows are views of the block."""
+        self._held: dict[str, NDArray[np.float64]] = {
+            name: self.block[i] for i, name in enumerate(self._names)
+        }
+        self._held.update(self.extra)  # type: ignore[arg-type]
 
     @property
     def n(self) -> int:
@@ -53,29 +62,33 @@ class Table:
 
         Typed float64, which rows are; an extra array keeps its own type.
         """
-        row = self._index.get(name)
-        if row is not None:
-            own: NDArray[np.float64] = self.block[row]
-            return own
-        return self.extra[name]  # type: ignore[return-value]
+        return self._held[name]
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
-        self[name][...] = np.asarray(value)
+        self._held[name][...] = value
 
     def __contains__(self, name: str) -> bool:
-        return name in self._index or name in self.extra
+        return name in self._held
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._index
-        yield from self.extra
+        return iter(self._held)
 
     def copy(self) -> Table:
         """Return an independent copy."""
-        twin = Table((), 0)
-        twin._index = self._index
+        twin = object.__new__(Table)
+        twin._names = self._names
         twin.block = self.block.copy()
         twin.extra = {k: v.copy() for k, v in self.extra.items()}
+        twin._hold()
         return twin
+
+    def __getstate__(self) -> dict[str, object]:
+        """Views are made anew on the other side."""
+        return {"names": self._names, "block": self.block, "extra": self.extra}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._names, self.block, self.extra = state["names"], state["block"], state["extra"]
+        self._hold()
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the underlying arrays by name, the block as ``"block"``; for saving."""
