@@ -20,6 +20,7 @@ from twin.city.spec import CitySpec
 from twin.grid import GridOperation, build_network
 from twin.grid.build import draw
 from twin.grid.equipment import load_equipment
+from twin.grid.flow import AT_MAX, REGULATING
 
 NOISE = 0.004  # of each busbar's demand, minute by minute
 
@@ -104,7 +105,12 @@ def main() -> None:
         row = k % 64
         operation.step(60_000 * k, 60.0, demand_mw[row], demand_mvar[row], *point[2:])
 
-    limits, mode = operation.reactive_limits(source_mw), solution.mode
+    # as in pandapower's net: what is at a limit stays there, the rest has none, so both solve once
+    q_min, q_max = operation.reactive_limits(source_mw)
+    mode = solution.mode
+    at_limit = np.where(mode == AT_MAX, q_max, q_min)
+    free = mode == REGULATING
+    limits = np.where(free, -np.inf, at_limit), np.where(free, np.inf, at_limit)
     # the sources' schedule stands still, as it does in pandapower's net
     _, scheduled = operation.injections(*point)
     power = []

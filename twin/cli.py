@@ -7,11 +7,15 @@ run broke off.
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,8 +25,9 @@ from twin.clock import format_time_of_day
 from twin.errors import InputProblems, RunBroken
 from twin.results.compare import compare_runs
 from twin.run import Report, RunResult, prepare, run_scenario
-from twin.scenario.files import find_scenario, load_scenario
-from twin.scenario.schema import Scenario
+from twin.scenario.breakage import traceback_text
+from twin.scenario.files import find_scenario
+from twin.scenario.schema import json_schema
 
 app = typer.Typer(
     help="A digital twin of the Guangzhou grid.",
@@ -32,6 +37,7 @@ app = typer.Typer(
 )
 OUT = Console()
 ERR = Console(stderr=True)
+MARKS = {True: "[green]pass[/green]", False: "[red]FAIL[/red]", None: "[dim]·[/dim]"}
 
 ScenarioName = Annotated[str, typer.Argument(help="path, folder or name of a shipped scenario")]
 Assignments = Annotated[
@@ -41,6 +47,8 @@ Assignments = Annotated[
 
 def main() -> None:
     """Run the command line; bad input ends in status 2, a broken run in 3."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except InputProblems as error:
@@ -50,8 +58,13 @@ def main() -> None:
         ERR.print(f"{count} problem{'s' if count != 1 else ''}; nothing was run.")
         sys.exit(2)
     except RunBroken as error:
-        ERR.print(f"[red]broken off[/red] {escape(str(error))}", soft_wrap=True)
+        ERR.print(f"[red]broken off[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(3)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Let a termination end a run as Ctrl-C does, with what there is written."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 @app.command()
@@ -63,6 +76,10 @@ def run(
     logic: Annotated[str | None, typer.Option(help="package.module:Class")] = None,
     lang: Annotated[str, typer.Option(help="language of the page: en or zh")] = "en",
     strict: Annotated[bool, typer.Option("--strict", help="status 1 when a verdict fails")] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", envvar="SUITWIN_DEBUG", help="traceback where a run breaks off"),
+    ] = False,
 ) -> None:
     """Simulate, control, judge and report a scenario."""
     if lang not in ("en", "zh"):
@@ -78,8 +95,15 @@ def run(
         TextColumn("{task.fields[clock]} {task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=ERR, transient=True) as bar:
-        result = run_scenario(find_scenario(scenario), out, extra, lang, _reporter(bar))
+    try:
+        with Progress(*columns, console=ERR, transient=True) as bar:
+            result = run_scenario(find_scenario(scenario), out, extra, lang, _reporter(bar))
+    except KeyboardInterrupt:
+        raise RunBroken("interrupted before the run began; nothing was written") from None
+    except RunBroken as error:
+        if debug and error.__cause__ is not None:
+            ERR.print(escape(traceback_text(error.__cause__)), soft_wrap=True, highlight=False)
+        raise
     _print_result(result)
     if strict and any(v["passed"] is False for v in result.verdicts):
         raise typer.Exit(1)
@@ -104,31 +128,39 @@ def _reporter(bar: Progress) -> Report:
 
 
 def _print_result(result: RunResult) -> None:
-    table = Table(title=f"{result.name}: verdicts", title_justify="left")
-    table.add_column("")
-    for name in ("verdict", "order"):
-        table.add_column(name)
-    for name in ("value", "limit"):
-        table.add_column(name, justify="right")
-    table.add_column("", overflow="fold")
-    marks = {True: "[green]pass[/green]", False: "[red]FAIL[/red]", None: "[dim]·[/dim]"}
+    """Print the verdicts in 80 columns, then why those that failed did."""
+    orders = len({row["order"] for row in result.verdicts if row["order"] is not None})
+    table = Table(
+        title=f"{result.name}: verdicts", title_justify="left", box=SIMPLE, pad_edge=False
+    )
+    table.add_column("", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    if orders > 0:
+        table.add_column("order", overflow="fold", max_width=12)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("limit", justify="right", no_wrap=True)
     for row in result.verdicts:
-        value = row["value"]
-        shown = "" if value is None else f"{value:,.4g} {row['unit']}"
-        limit = row["limit"]
-        bound = "" if limit is None else f"{row['comparison']} {limit:g}"
-        table.add_row(
-            marks[row["passed"]],
-            escape(str(row["id"])),
-            escape(str(row["order"] or "")),
-            escape(shown),
-            escape(bound),
-            escape(str(row["reason"] or "")),
-        )
+        value, limit = row["value"], row["limit"]
+        unit = "" if row["unit"] == "1" else f" {row['unit']}"
+        shown = "–" if value is None else f"{value:,.4g}{unit}"
+        sign = {"<=": "≤", ">=": "≥"}.get(row["comparison"], row["comparison"])
+        cells = [MARKS[row["passed"]], escape(str(row["id"]))]
+        if orders > 0:
+            cells.append(escape(str(row["order"] or "")))
+        table.add_row(*cells, escape(shown), "" if limit is None else f"{sign} {limit:g}")
     OUT.print(table)
+    for row in result.verdicts:
+        if row["passed"] is False and row["reason"]:
+            name = " ".join(str(row[k]) for k in ("id", "order") if row[k] is not None)
+            why = f"{name}: {row['reason']}"
+            OUT.print(f"[red]FAIL[/red] {escape(why)}", highlight=False)
+    passed = [row["passed"] for row in result.verdicts]
+    OUT.print(
+        f"{passed.count(True)} passed, {passed.count(False)} failed, {passed.count(None)} figures"
+    )
     for line in result.warnings:
-        OUT.print(f"[yellow]note[/yellow] {escape(line)}", soft_wrap=True)
-    OUT.print(f"page: {result.directory / 'report.html'}", soft_wrap=True)
+        OUT.print(f"[yellow]note[/yellow] {escape(line)}", highlight=False)
+    OUT.print(f"page: {result.directory / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -144,12 +176,10 @@ def compare(
 @app.command()
 def validate(scenario: ScenarioName, assignments: Assignments = None) -> None:
     """Check a scenario and everything that it names, without running it."""
-    path = find_scenario(scenario)
-    loaded = load_scenario(path, list(assignments or []))
-    built = prepare(loaded, path)
+    built = prepare(find_scenario(scenario), list(assignments or [])).built
     devices = sum(columns.n for columns in built.city.nameplates.values())
     OUT.print(
-        f"{loaded.name}: {built.city.sites.n:,} sites, {devices:,} devices beside "
+        f"{built.scenario.name}: {built.city.sites.n:,} sites, {devices:,} devices beside "
         f"{built.terminals.n:,} terminals, {built.network.n_bus} buses; nothing wrong."
     )
 
@@ -157,7 +187,7 @@ def validate(scenario: ScenarioName, assignments: Assignments = None) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a scenario file, for editors."""
-    sys.stdout.write(json.dumps(Scenario.model_json_schema(), indent=2, ensure_ascii=False))
+    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     sys.stdout.write("\n")
 
 

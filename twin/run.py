@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 import resource
 import sys
@@ -18,7 +19,7 @@ import numpy as np
 
 from twin import __version__
 from twin.clock import MINUTE_MS, format_time_of_day
-from twin.errors import InputProblems, Problem, RunBroken, TwinError
+from twin.errors import InputProblems, Problem, RunBroken
 from twin.grid import GridOperation, Limits, single_outages
 from twin.record.exchange import Logic
 from twin.record.history import History
@@ -26,12 +27,16 @@ from twin.results.metrics import RunFacts, summarise
 from twin.results.report import Districts, Histories, NetworkFacts, Outage, write_report
 from twin.results.store import RunDirectory
 from twin.scenario.branches import Branches, run_branches
+from twin.scenario.breakage import plain_reason
 from twin.scenario.build import Built, build, calibrated, warmed
 from twin.scenario.cache import key
 from twin.scenario.dump import scenario_toml
-from twin.scenario.files import load_scenario
+from twin.scenario.files import check_draft, read_draft
+from twin.scenario.inputs import attempt, distinct
 from twin.scenario.schema import Scenario
 from twin.verify import Evidence, judge
+
+METHODS = ("start", "plan", "digest", "save", "load")  # of `twin.record.exchange.Logic`
 
 
 class Report(Protocol):
@@ -75,14 +80,55 @@ class Stopwatch:
         return time.perf_counter() - self.begun
 
 
-def prepare(scenario: Scenario, path: Path) -> Built:
-    """Build a scenario's city without running it; raises InputProblems."""
-    new_logic(scenario.logic)
-    return build(scenario, path)
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A scenario with everything in it checked: its city at rest, and what makes its logic."""
+
+    scenario: Scenario
+    built: Built
+    make: Callable[[], Logic]
 
 
-def new_logic(name: str) -> Callable[[], Logic]:
-    """Return what makes a logic from ``package.module:Class``.
+def prepare(path: Path, assignments: Sequence[str], out: Path | None = None) -> Prepared:
+    """Build a scenario's city without running it.
+
+    Raises InputProblems with everything wrong in the scenario, in the files that it names, in
+    its logic, and with the run directory `out` where one is given.
+    """
+    found: list[Problem] = []
+    draft = read_draft(path, assignments)
+    scenario = attempt(found, lambda: check_draft(draft))
+    built = None if scenario is None else attempt(found, lambda: build(scenario, path))
+    name = draft.text("logic") if scenario is None else scenario.logic
+    make: Callable[[], Logic] | None = None
+    if name is not None and all(name.partition(":")):
+        make = attempt(found, lambda: new_logic(name, draft.source(("logic",))))
+    found += [] if out is None else out_problems(out)
+    if found or scenario is None or built is None or make is None:
+        raise InputProblems(distinct(found, str(path)))
+    return Prepared(scenario, built, make)
+
+
+def out_problems(path: Path) -> list[Problem]:
+    """Return why no run can be written to `path`; nothing is made or removed."""
+    free = "a directory that is new, empty or an earlier run's"
+    if path.is_dir():
+        if any(path.iterdir()) and not (path / "summary.json").exists():
+            return [Problem("--out", str(path), "holds files that are no run", free)]
+        home = path
+    elif path.exists():
+        return [Problem("--out", str(path), "is a file", free)]
+    else:
+        home = next(p for p in path.absolute().parents if p.exists())
+    if not home.is_dir():
+        return [Problem("--out", str(path), f"{home} is a file", free)]
+    if not os.access(home, os.W_OK | os.X_OK):
+        return [Problem("--out", str(path), f"{home} cannot be written to", free)]
+    return []
+
+
+def new_logic(name: str, source: str = "scenario") -> Callable[[], Logic]:
+    """Return what makes a logic from ``package.module:Class``; `source` is who named it.
 
     Raises InputProblems when there is no such class or it lacks one of the five methods.
     """
@@ -93,12 +139,14 @@ def new_logic(name: str) -> Callable[[], Logic]:
         sys.path.insert(0, folder)  # a user's module lies where he stands
     try:
         made = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise InputProblems([Problem("scenario", "logic", f"{name}: {error}", allowed)]) from None
-    missing = [m for m in ("start", "plan", "digest", "save", "load") if not hasattr(made, m)]
+    except Exception as error:  # whatever a user's module raises as it is read
+        plain = isinstance(error, ModuleNotFoundError | AttributeError)
+        reason = str(error) if plain else plain_reason(error, module_name)
+        raise InputProblems([Problem(source, "logic", f"{name}: {reason}", allowed)]) from error
+    missing = [m for m in METHODS if not callable(getattr(made, m, None))]
     if not isinstance(made, type) or missing:
         value = f"{name} lacks {', '.join(missing)}" if missing else f"{name} is no class"
-        raise InputProblems([Problem("scenario", "logic", value, allowed)])
+        raise InputProblems([Problem(source, "logic", value, allowed)])
     return made
 
 
@@ -122,13 +170,12 @@ def run_scenario(
     """
     watch = Stopwatch()
     with watch.phase("input"):
-        scenario = load_scenario(path, assignments)
-        make = new_logic(scenario.logic)
         report("building", 0.0)
-        built = build(scenario, path)
+        prepared = prepare(path, assignments, out)
+        scenario, built, make = prepared.scenario, prepared.built, prepared.make
         text = scenario_toml(scenario)
         target = Path("out") / scenario.name if out is None else out
-        store = RunDirectory(target, text, _begun(scenario, text))
+        store = _open_directory(target, text, _begun(scenario, text))
     runs: dict[str, History] = {}
     try:
         with watch.phase("calibration"):
@@ -144,64 +191,72 @@ def run_scenario(
             evidences = _evidences(built, branches)
             verdicts = judge(evidences, branches.runs[-1])
             facts = _network_facts(built, branches)
-    except BaseException as error:
-        store.keep_part(f"{type(error).__name__}: {error}", runs, built.world.inventory)
-        if isinstance(error, KeyboardInterrupt):
-            raise RunBroken(f"interrupted; what there is lies in {target}") from None
-        if isinstance(error, TwinError):
-            raise
-        raise RunBroken(f"{type(error).__name__}: {error}") from error
-    with watch.phase("results"):
-        report("writing", 1.0)
-        inventory = built.world.inventory
-        undisturbed, final = branches.runs[0], branches.runs[-1]
-        store.write_timeseries({"ordered": final, "undisturbed": undisturbed}, inventory)
-        store.write_orders(built.orders, final, inventory)
-        store.write_settlement(final)
-        warnings = _warnings(built, branches)
-        wall = {**watch.phases, "total": watch.total()}
-        summary = {
-            **_begun(scenario, text),
-            "complete": True,
-            **summarise(
-                evidences,
-                undisturbed,
-                final,
-                inventory,
-                verdicts,
-                RunFacts(
-                    wall_s=wall,
-                    simulated_s=(built.world.end_ms - built.world.start_ms) / 1_000.0,
-                    peak_rss_mib=_peak_rss_mib(branches.workers_mib),
-                    buses=built.network.n_bus,
-                    branches=built.network.n_branch,
-                    load_flows=_load_flows(branches),
-                    plan_adjustable_mw=None,
-                    warnings=warnings,
+        with watch.phase("results"):
+            report("writing", 1.0)
+            inventory = built.world.inventory
+            undisturbed, final = branches.runs[0], branches.runs[-1]
+            store.write_timeseries({"ordered": final, "undisturbed": undisturbed}, inventory)
+            store.write_orders(built.orders, final, inventory)
+            store.write_settlement(final)
+            warnings = _warnings(built, branches)
+            wall = {**watch.phases, "total": watch.total()}
+            summary = {
+                **_begun(scenario, text),
+                "complete": True,
+                **summarise(
+                    evidences,
+                    undisturbed,
+                    final,
+                    inventory,
+                    verdicts,
+                    RunFacts(
+                        wall_s=wall,
+                        simulated_s=(built.world.end_ms - built.world.start_ms) / 1_000.0,
+                        peak_rss_mib=_peak_rss_mib(branches.workers_mib),
+                        buses=built.network.n_bus,
+                        branches=built.network.n_branch,
+                        load_flows=_load_flows(branches),
+                        plan_adjustable_mw=None,
+                        warnings=warnings,
+                    ),
                 ),
-            ),
-        }
-        districts = built.city.districts
-        write_report(
-            target / "report.html",
-            summary,
-            Histories(
-                final,
-                undisturbed,
-                {e.order.id: e.counterfactual for e in evidences},
-            ),
-            inventory,
-            orders=built.orders,
-            districts=Districts(
-                districts.names_en, districts.names, districts.x_km, districts.y_km
-            ),
-            network=facts,
-            lang=lang,
-        )
-    summary["wall_s"] = {**watch.phases, "total": watch.total()}
-    store.finish(summary)
+            }
+            districts = built.city.districts
+            write_report(
+                target / "report.html",
+                summary,
+                Histories(
+                    final,
+                    undisturbed,
+                    {e.order.id: e.counterfactual for e in evidences},
+                ),
+                inventory,
+                orders=built.orders,
+                districts=Districts(
+                    districts.names_en, districts.names, districts.x_km, districts.y_km
+                ),
+                network=facts,
+                lang=lang,
+            )
+        summary["wall_s"] = {**watch.phases, "total": watch.total()}
+        store.finish(summary)
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        reason = plain_reason(error, scenario.logic.partition(":")[0])
+        reason = f"interrupted {reason}" if interrupted else reason
+        store.keep_part(reason, runs, built.world.inventory)
+        raise RunBroken(f"{reason}; what there is lies in {target}") from error
     rows = tuple(v.to_dict() for v in verdicts)
     return RunResult(scenario.name, target, rows, tuple(warnings))
+
+
+def _open_directory(path: Path, text: str, begun: dict[str, object]) -> RunDirectory:
+    try:
+        return RunDirectory(path, text, begun)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        problem = Problem("--out", str(path), reason, "a directory that can be written to")
+        raise InputProblems([problem]) from error
 
 
 def _begun(scenario: Scenario, text: str) -> dict[str, object]:

@@ -44,8 +44,10 @@ SETPOINTS = {
     "industry": (("pause", 0, 1, False),),
     "hydrogen": (("limit_kw", 0, 1, True), ("fuelcell_kw", 0, np.inf, False)),
     "shorepower": (("limit_kw", 0, 1, True),),
-    "terminal": tuple((f"circuit_{i}", 0, 1, False) for i in range(1, 5))
-    + (("warning", 0, 1, False),),
+    "terminal": (
+        *((f"circuit_{i}", 0, 1, False) for i in range(1, 5)),
+        ("warning", 0, 1, False),
+    ),
 }
 TARIFF = np.ones(1440, np.int64)
 TARIFF[: 8 * 60] = 0
@@ -231,7 +233,7 @@ class FakeCity:
 
     def _industry(self, minute: int) -> np.ndarray:
         phase = (np.arange(len(self.stock)) * 7 + minute) % 20
-        self.remaining = (20 - phase) * 60.0
+        self.remaining = (20 - phase) * 60.0 - 60.0  # as it stands at the end of the minute
         asked = self.value("industry", "pause") == 1.0
         self.paused = np.where(asked, self.paused | (phase == 0), False)
         self.stock = np.clip(self.stock + np.where(self.paused, -1.0, 0.2) / 60.0, 0.0, 3.0)

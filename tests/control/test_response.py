@@ -144,8 +144,8 @@ def test_change_and_cancellation(before, base: np.ndarray) -> None:  # type: ign
         Notice(at, NoticeKind.CHANGE, bigger),
         Notice(off, NoticeKind.CANCELLATION, bigger),
     ]
-    demand, reports, city = with_order(before, notices, 18 * HOUR_MS)
-    cut = base - demand
+    demand, reports, _ = with_order(before, notices, 16 * HOUR_MS)
+    cut = base[: len(demand)] - demand
     assert cut[minutes(at) - 5 : minutes(at)].mean() == pytest.approx(8.0, rel=0.1)
     assert cut[minutes(at) + 10 : minutes(off)].mean() == pytest.approx(16.0, rel=0.1)
     assert cut[minutes(off) + 90 :].max() < 4.0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,8 +48,8 @@ CUT_OFF = """
 """
 
 
-def sample_pages(folder: Path) -> list[Path]:
-    """Write the made-up page in every language and return where."""
+def sample_pages(folder: Path, langs: Sequence[str] = LANGUAGES) -> list[Path]:
+    """Write the made-up page in each language and return where."""
     histories = sample.histories()
     return [
         write_report(
@@ -56,7 +57,7 @@ def sample_pages(folder: Path) -> list[Path]:
             orders=(sample.DR, sample.LM), districts=sample.DISTRICTS, network=sample.NETWORK,
             lang=lang,
         )
-        for lang in LANGUAGES
+        for lang in langs
     ]  # fmt: skip
 
 

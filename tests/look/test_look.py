@@ -24,8 +24,9 @@ def browser() -> object:
         yield opened
 
 
-def test_sample_page_on_laptop_and_paper(browser: Browser, tmp_path: Path) -> None:
-    for page in looking.sample_pages(tmp_path):
+@pytest.mark.parametrize("lang", looking.LANGUAGES)
+def test_sample_page_on_laptop_and_paper(browser: Browser, tmp_path: Path, lang: str) -> None:
+    for page in looking.sample_pages(tmp_path, (lang,)):
         assert looking.look(browser, page, page.stem, tmp_path) == []
         assert (tmp_path / f"{page.stem}-laptop.png").stat().st_size > 100_000
         assert (tmp_path / f"{page.stem}-a4.pdf").read_bytes().startswith(b"%PDF")

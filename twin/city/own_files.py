@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from twin.city.columns import KIND_FIELDS, LOAD_FIELDS, SITE_FIELDS, Field, fleet_fields
 from twin.city.districts import SECTORS, Districts
 from twin.city.sites import SiteBook, rounds_of
+from twin.city.spelling import did_you_mean
 from twin.city.tables import periodic_minutes
 from twin.clock import MINUTE_MS, parse_time_of_day
 from twin.errors import InputProblems, Problem
 from twin.record.columns import Columns
 
+_SITE_NAMES = tuple(spec.name for spec in SITE_FIELDS)
 DEFAULT_CONTRACT = 1.3  # contracted over registered demand where the file is silent (assumed)
 
 
@@ -52,7 +54,8 @@ class OwnCsv:
         try:
             value = float(text)
         except ValueError:
-            value = math.nan
+            self.add(place, text, f"a number, {spec.allowed}")
+            return math.nan
         whole = not spec.whole or value == np.floor(value)
         if not (spec.low <= value <= spec.high and whole):
             self.add(place, text, spec.allowed)
@@ -83,7 +86,8 @@ def open_csv(path: Path, required: Sequence[str], optional: Sequence[str]) -> Ow
     known = [*required, *optional]
     for name in header:
         if name not in known:
-            own.add("header", name or "(empty)", "one of " + ", ".join(known))
+            near = did_you_mean(name, [k for k in known if k not in header])
+            own.add("header", name or "(empty)", f"one of {', '.join(known)}{near}")
         elif header.count(name) > 1:
             own.add("header", f"{name} stands twice", "each column once")
     for name in required:
@@ -120,11 +124,13 @@ def read_sites(path: Path, districts: Districts, book: SiteBook) -> dict[str, in
         place = row["district"].strip()
         known = place in districts.names + districts.names_en
         if not known:
-            own.add(f"line {line}, district", place, "one of " + ", ".join(districts.names_en))
+            allowed = "one of " + ", ".join(districts.names_en)
+            allowed += did_you_mean(place, districts.names_en)
+            own.add(f"line {line}, district", place or "empty", allowed)
         district.append(districts.row(place) if known else 0)
         kind = row["sector"].strip()
         if kind not in SECTORS:
-            own.add(f"line {line}, sector", kind, "one of " + ", ".join(SECTORS))
+            own.add(f"line {line}, sector", kind or "empty", "one of " + ", ".join(SECTORS))
         sector.append(SECTORS.index(kind) if kind in SECTORS else 0)
     demand_kw = own.column(Field("demand_kw", 1e-6, 1e7, None, "kW above 0"))
     given: dict[str, object] = {f.name: own.column(f) for f in SITE_FIELDS}
@@ -153,22 +159,52 @@ def read_fleet(
 
     Raises InputProblems with every problem of the file.
     """
+    own = _open_fleet(path)
+    made = _fleet_rows(own, book.n, names, rounds_of(book))
+    own.finish()
+    return {kind: _nameplate(columns, book) for kind, columns in made.items()}
+
+
+def fleet_problems(path: Path, names: Mapping[str, int] | None, sites: int | None) -> list[Problem]:
+    """Return what is wrong with a fleet file as far as can be said without the sites' circuits.
+
+    `names` and `sites` as far as they are known; None leaves out the check of the sites.
+    """
+    try:
+        own = _open_fleet(path)
+    except InputProblems as error:
+        return list(error.problems)
+    _fleet_rows(own, sites, names, None)
+    return own.problems
+
+
+def _open_fleet(path: Path) -> OwnCsv:
+    return open_csv(
+        path, ("kind", "site", "rated_kw"), [n for n in fleet_fields() if n != "rated_kw"]
+    )
+
+
+def _fleet_rows(
+    own: OwnCsv,
+    sites: int | None,
+    names: Mapping[str, int] | None,
+    rounds: NDArray[np.int64] | None,
+) -> dict[str, dict[str, list[float]]]:
+    """Return the columns of each kind, noting problems; `rounds` are the sites' circuits."""
     known = fleet_fields()
-    own = open_csv(path, ("kind", "site", "rated_kw"), [n for n in known if n != "rated_kw"])
     made: dict[str, dict[str, list[float]]] = {
         kind: {n: [] for n in ("site", "rated_kw", "circuit", "enrolled", *fields)}
         for kind, fields in KIND_FIELDS.items()
     }
-    rounds = rounds_of(book)
     for row, cells in enumerate(own.rows):
         place = f"line {own.lines[row]}"
         kind = cells["kind"].strip()
         if kind not in made:
-            own.add(f"{place}, kind", kind, "one of " + ", ".join(made))
+            own.add(f"{place}, kind", kind, f"one of {', '.join(made)}{did_you_mean(kind, made)}")
             continue
-        site = _site_row(own, place, cells["site"].strip(), book.n, names)
+        site = _site_row(own, place, cells["site"].strip(), sites, names)
         circuit = own.number(row, known["circuit"])
-        if site is not None and circuit > rounds[site]:
+        if site is not None and rounds is not None and circuit > rounds[site]:
             own.add(f"{place}, circuit", f"{circuit:g}", f"at most {rounds[site]} at this site")
         columns = made[kind]
         columns["site"].append(-1 if site is None else site)
@@ -182,20 +218,25 @@ def read_fleet(
             foreign = name in known and name not in columns and name not in ("kind", "site")
             if foreign and (cells[name] or "").strip() != "":
                 own.add(f"{place}, {name}", cells[name], f"empty: {kind} has no such column")
-    own.finish()
-    return {kind: _nameplate(columns, book) for kind, columns in made.items()}
+    return made
 
 
 def _site_row(
-    own: OwnCsv, place: str, text: str, sites: int, names: Mapping[str, int] | None
+    own: OwnCsv, place: str, text: str, sites: int | None, names: Mapping[str, int] | None
 ) -> int | None:
-    """Return the row of a device's site, or None after noting that there is none."""
+    """Return the row of a device's site, or None after noting that there is none.
+
+    With neither names nor a number of sites nothing can be said.
+    """
     if names is not None:
         if text in names:
             return names[text]
-        own.add(f"{place}, site", text or "empty", "a name of the sites file")
+        allowed = f"a name of the sites file{did_you_mean(text, names)}"
+        own.add(f"{place}, site", text or "empty", allowed)
         return None
-    if text.isdigit() and int(text) < sites:
+    if sites is None:
+        return None
+    if text.isdecimal() and int(text) < sites:
         return int(text)
     own.add(f"{place}, site", text or "empty", f"a row of the synthetic sites, 0 to {sites - 1}")
     return None
@@ -244,12 +285,31 @@ def read_load_shape(path: Path) -> tuple[NDArray[np.float64], float]:
     return curve / most_mw, most_mw
 
 
+def site_names(path: Path) -> dict[str, int] | None:
+    """Return the names in a sites file by row, or None where it has no such column."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            found = [row.get("name") for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return None
+    names = [name.strip() for name in found if name is not None]
+    return {name: row for row, name in enumerate(names)} if len(names) == len(found) else None
+
+
 def check_busbars(path: Path, sites: Columns, busbars: int) -> None:
     """Raise InputProblems for every site whose busbar the network does not have."""
     busbar = sites.i8("busbar")
     wrong = np.flatnonzero(busbar >= busbars)
     if len(wrong) > 0:
+        lines = open_csv(path, (), ("name", "district", "sector", "demand_kw", *_SITE_NAMES)).lines
         raise InputProblems(
-            Problem(str(path), f"row {row + 1}, busbar", str(busbar[row]), f"0 to {busbars - 1}")
-            for row in wrong
+            Problem(
+                str(path),
+                f"line {lines[row]} = row {row + 1}, busbar",
+                str(busbar[row]),
+                f"0 to {busbars - 1}",
+            )
+            for row in wrong.tolist()
         )

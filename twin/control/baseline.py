@@ -87,6 +87,8 @@ class Habits:
                 self.owners.observe(now_ms, watch.get("power_kw"), watch.get("soc"), seen)
                 continue
             demand = -watch.get("power_kw")
+            if kind == "industry":  # only running lines are paused
+                seen &= np.isin(watch.get("state"), (1.0, 2.0))
             seen &= np.isfinite(demand)
             forget = FORGET.get(kind, FORGET_ELSE)
             rows = [table["usual_kw"]]

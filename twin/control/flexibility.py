@@ -78,6 +78,19 @@ def aircon_w_m2(hours: float) -> float:
     return float(thermal / PLANT_COP)
 
 
+def aircon_rise(since_h: float, left_h: float) -> float:
+    """Return by how much more than now buildings will give on average over `left_h`.
+
+    `since_h` ago their set-points began to rise; the same rule as `aircon_w_m2`.
+    """
+
+    def given(at_h: float) -> float:
+        mass = MASS_WH_M2K * (1.0 - np.exp(-at_h * EXCHANGE_W_M2K / MASS_WH_M2K))
+        return float(AIR_WH_M2K + mass + ENVELOPE_W_M2K * at_h)
+
+    return given(since_h + 0.5 * left_h) / given(since_h) - 1.0
+
+
 def aircon(watch: Watch, floor_m2: Floats, comfort_max_c: Floats, demand_kw: Floats,
            hours: float) -> Sustained:  # fmt: skip
     """Return what buildings sustain inside drift and comfort limits."""

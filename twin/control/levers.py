@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 LIMITED = ("icestore", "charging", "swap", "hydrogen", "shorepower")
-QUARTERS = 48  # of the owners' forecast that is kept: 12 h
+QUARTERS = 32  # of the owners' forecast that is kept: 8 h
 QUARTER_MS = 900_000
 NOT_FOLLOWED = 0.05  # of the rating between set-point and power (assumed)
 SLOW_START_C = 0.5  # a zone found this far above its set-point starts from where it is

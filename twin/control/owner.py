@@ -74,8 +74,9 @@ class StorageOwners:
 
     Rows of `memory`: ``soc`` and ``power_kw`` of the shadow, ``charge_kw`` seen while the owner
     charged, ``full`` and ``empty`` the extreme SOC seen, ``in_kwh`` and ``in_soc`` (``out_``)
-    energy and SOC that went with it, from which the working capacity is learned, ``hasty`` 1 for
-    owners seen to discharge at full power where others spread over the dear hours.
+    energy and SOC that went with it, from which the working capacity is learned, ``per_in`` and
+    ``per_out`` that capacity [kWh AC], ``hasty`` 1 for owners seen to discharge at full power
+    where others spread over the dear hours.
     """
 
     def __init__(self, columns: Columns, tariff_period: NDArray[np.int64]) -> None:
@@ -84,13 +85,14 @@ class StorageOwners:
         self.memory = Table(
             (
                 "soc", "power_kw", "charge_kw", "full", "empty", "seen_soc",
-                "in_kwh", "in_soc", "out_kwh", "out_soc", "hasty",
+                "in_kwh", "in_soc", "out_kwh", "out_soc", "hasty", "per_in", "per_out",
             ),
             columns.n,
             {"pace": np.ones(1), "late_min": np.zeros(columns.n, np.int64)},
         )  # fmt: skip
         self.memory["soc"] = 0.5
         self.memory["seen_soc"] = np.nan
+        self._weigh_capacity()
         self.memory["charge_kw"] = np.nan
         self.memory["full"], self.memory["empty"] = SOC_FULL, SOC_EMPTY
 
@@ -153,14 +155,20 @@ class StorageOwners:
             memory[energy] += np.where(mine, np.abs(power_kw) / 60.0, 0.0)
             memory[moved] += np.where(mine, np.abs(step), 0.0)
         memory["seen_soc"] = np.where(seen, soc, np.nan)
+        self._weigh_capacity()
+
+    def _weigh_capacity(self) -> None:
+        """Work out ``per_in`` and ``per_out``; the registered value weighs a fifth of a cycle."""
+        memory = self.memory
+        for way, factor in (("in", 1.0 / EFFICIENCY), ("out", EFFICIENCY)):
+            registered = self.capacity_kwh * factor
+            moved = memory[f"{way}_soc"] + PRIOR_SOC
+            learned = (memory[f"{way}_kwh"] + PRIOR_SOC * registered) / moved
+            memory[f"per_{way}"] = np.clip(learned, 0.5 * registered, 1.3 * registered)
 
     def per_soc_kwh(self, way: str) -> Floats:
         """Return AC energy that goes with all of the SOC, `way` "in" or "out"."""
-        registered = self.capacity_kwh * (1.0 / EFFICIENCY if way == "in" else EFFICIENCY)
-        energy, moved = self.memory[f"{way}_kwh"], self.memory[f"{way}_soc"]
-        # The registered value weighs as much as a fifth of a cycle.
-        learned = (energy + PRIOR_SOC * registered) / (moved + PRIOR_SOC)
-        return np.clip(learned, 0.5 * registered, 1.3 * registered)
+        return self.memory[f"per_{way}"]
 
     def coming_kw(self, now_ms: int) -> Floats:
         """Return what owners would do in the minute that begins at `now_ms`."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import HOUR_MS, MINUTE_MS, minute_of_day
+from twin.control import flexibility as flex
 from twin.control.baseline import Counterfactual, Habits, keyed_fraction
 from twin.control.levers import Levers
 from twin.control.pacing import Desk
@@ -261,11 +262,9 @@ class Response:
         if everyone:
             # Buildings give more as they warm: batteries fill the beginning, so that the sum
             # is level.
-            rise = 0.0
-            if now_ms - order.start_ms >= 15 * MINUTE_MS:
-                since = (now_ms - order.start_ms) / HOUR_MS
-                rise = 0.5 * hours * self.cut_kw.get("aircon", 0.0) / since
-            target = fast + slow_cut + max(rise, 0.0)
+            since = max((now_ms - order.start_ms) / HOUR_MS, 0.0)
+            rise = flex.aircon_rise(since, hours) * max(self.cut_kw.get("aircon", 0.0), 0.0)
+            target = fast + slow_cut + rise
             part = 1.0
         else:
             asked = self._asked_kw(order, load_mw) if part_kw is None else part_kw

@@ -48,7 +48,7 @@ class Watch:
         self.rated_kw = np.where(rated > 0.0, rated, np.inf)
         most = PLAUSIBLE_DEMANDS if kind.name == "terminal" else PLAUSIBLE_RATINGS
         self.most_kw = most * self.rated_kw
-        low, high = np.full((2, len(kind.points), 1), -np.inf)
+        low = np.full((len(kind.points), 1), -np.finfo(np.float64).max)
         high = -low
         for i, point in enumerate(kind.points):
             span = point.high - point.low
@@ -65,6 +65,7 @@ class Watch:
                 "soc_step": np.zeros(self.n),
                 "held_ms": np.zeros((rules, self.n), np.int64),
                 "since_ms": np.full((rules, self.n), NEVER_MS, np.int64),
+                "standing": np.zeros(rules, np.int64),
                 "looked_ms": np.full(1, NEVER_MS, np.int64),
                 "first_ms": np.full(1, NEVER_MS, np.int64),
             },
@@ -102,8 +103,8 @@ class Watch:
         good &= ((value >= self.low) & (value <= self.high)).all(axis=0)  # NaN is neither
         good &= np.abs(value[0]) <= self.most_kw
         if "soc" in self.index:
-            step = np.abs(value[self.index["soc"]] - self.get("soc"))
-            self.memory["soc_step"] = np.where(good & np.isfinite(step), step, 0.0)
+            step = np.abs(np.where(good, value[self.index["soc"]], np.nan) - self.get("soc"))
+            self.memory["soc_step"] = np.where(np.isnan(step), 0.0, step)
         np.copyto(held, value, where=good)
         np.copyto(self.memory["time_ms"], reading.time_ms, where=good, casting="same_kind")
         self._repair(held[0])
@@ -132,35 +133,35 @@ class Watch:
         """Return alarms that began or ended, from what is believed at `now_ms`."""
         found: list[Alarm] = []
         since, held = self.memory["since_ms"], self.memory["held_ms"]
+        counts, nowhere = whole(self.memory, "standing"), np.zeros(self.n, np.bool_)
         looked = int(self.memory["looked_ms"][0])
         silent = self._silent_periods(now_ms)
         quiet = bool(silent.max(initial=0.0) <= 1.0)
-        passed = 0 if looked == NEVER_MS else now_ms - looked
+        passed = MINUTE_MS if looked == NEVER_MS else now_ms - looked
         self.memory["looked_ms"] = now_ms
         for i, rule in enumerate(self.rules):
+            if rule.quantity == "silent_periods" and quiet and counts[i] == 0:
+                continue
             value = self._quantity(rule, silent)
             if value is None:
                 continue
-            standing = since[i] != NEVER_MS
-            if rule.quantity == "silent_periods" and quiet and not standing.any():
-                held[i] = 0
-                continue
+            standing = nowhere if counts[i] == 0 else since[i] != NEVER_MS
             holds = rule.holds(value, standing)
-            if not holds.any() and not standing.any():
+            if counts[i] == 0 and not holds.any():
                 held[i] = 0
                 continue
             held[i] += passed
-            held[i, ~holds] = -1
-            begins = holds & ~standing & (held[i] >= rule.delay_s * SECOND_MS)
+            held[i, ~holds] = 0
+            begins = holds & ~standing & (held[i] > rule.delay_s * SECOND_MS)
             ends = standing & ~holds
             for row in np.flatnonzero(ends):
                 found.append(Alarm(self.kind.name, int(row), rule.name, int(since[i, row]), now_ms))
             found += [
                 Alarm(self.kind.name, int(row), rule.name, now_ms) for row in np.flatnonzero(begins)
             ]
-            held[i, ~holds] = 0
             since[i, begins] = now_ms
             since[i, ends] = NEVER_MS
+            counts[i] += int(np.count_nonzero(begins)) - int(np.count_nonzero(ends))
         return found
 
     def _silent_periods(self, now_ms: int) -> NDArray[np.float64]:
@@ -231,13 +232,14 @@ class Supervision:
         return [self._report(w) for w in self.watch.values() if "power_kw" in w.index]
 
     def _report(self, watch: Watch) -> FleetReport:
-        """Return belief on one kind: SOC and energy discharged today where it has them."""
+        """Return belief on one kind: SOC and energy today (in plus out) where it has them."""
+        counters = {"charged_today_kwh", "discharged_today_kwh"} <= watch.index.keys()
         return FleetReport(
             watch.kind.name,
             watch.get("power_kw").copy(),
             watch.get("soc").copy() if "soc" in watch.index else None,
-            watch.get("discharged_today_kwh").copy()
-            if "discharged_today_kwh" in watch.index
+            watch.get("charged_today_kwh") + watch.get("discharged_today_kwh")
+            if counters
             else None,
             whole(watch.memory, "time_ms").copy(),
         )

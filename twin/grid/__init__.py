@@ -7,6 +7,7 @@ describes a network (`build_network`, `from_pandapower`); a built one is kept wi
 
 from twin.grid.build import build_network, network_key
 from twin.grid.flow import LoadFlow, Solution
+from twin.grid.import_check import imported_load_mw
 from twin.grid.imported import from_pandapower
 from twin.grid.limits import Limits, Violations, violations
 from twin.grid.network import Network
@@ -37,6 +38,7 @@ __all__ = [
     "Violations",
     "build_network",
     "from_pandapower",
+    "imported_load_mw",
     "network_key",
     "single_outages",
     "violations",

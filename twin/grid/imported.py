@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from twin.errors import InputProblems, Problem
 from twin.grid.equipment import TapRule, load_equipment
+from twin.grid.import_check import import_problem, missing_parts, read_net, unsupplied_loads
 from twin.grid.network import (
     Branches,
     Busbars,
@@ -30,20 +33,36 @@ _REGULATED_KV = 6.0  # transformers with a lower low side have no on-load tap ch
 _UPPER_KV = 35.0  # regulated from here on by the 220/110 kV rule, below by the 110/10 kV rule
 
 
-def from_pandapower(path: Path | str) -> Network:
+def from_pandapower(
+    path: Path | str,
+    districts: Sequence[Sequence[str]] = (),
+    district_mw: NDArray[np.float64] | None = None,
+) -> Network:
     """Return the network of a pandapower JSON file.
 
-    Buses with loads become places for load (all in district 0), external grids and generators
-    become infeeds whose shares are those of the solved case, static generators and shunts stay
+    Buses with loads become places for load, external grids and generators become infeeds whose
+    shares are those of the solved case; static generators, shunts and loads that feed in stay
     as they are. Ratio taps on the high side of transformers down to 6 kV are regulated by the
     rules of the synthetic network.
 
+    Where the ``zone`` of a load bus names a district, the bus belongs to it. Buses without such
+    a zone go, largest first, to the district that misses most of its share of the load.
+
+    Parameters
+    ----------
+    districts : the names that each district goes by; none takes one district for everything
+    district_mw : float64[districts], demand by which the load buses are shared out
+
     Raises InputProblems when the file cannot be read, is no pandapower network, has no bus, no
-    load or no slack, or has no solution.
+    load or no slack, names what does not exist, leaves a district without a load bus, or has no
+    solution.
     """
     file = str(path)
-    net = _read(Path(path))
-    problems = _missing(net, file)
+    net = read_net(Path(path))
+    problems = missing_parts(net, file)
+    if problems:
+        raise InputProblems(problems)
+    problems = unsupplied_loads(net, file)
     if problems:
         raise InputProblems(problems)
     from pandapower.powerflow import LoadflowNotConverged
@@ -53,14 +72,23 @@ def from_pandapower(path: Path | str) -> Network:
     try:
         solve_net(net)
     except LoadflowNotConverged as lost:
-        raise _problem(file, "network", "load flow has no solution", "a solvable case") from lost
+        raise import_problem(
+            file, "network", "load flow has no solution", "a solvable case"
+        ) from lost
     except (KeyError, ValueError, TypeError, UserWarning, NotImplementedError) as broken:
-        raise _problem(file, "network", str(broken), "a complete pandapower network") from broken
+        raise import_problem(
+            file, "network", str(broken), "a complete pandapower network"
+        ) from broken
     found = admittances(net)
     buses = _buses(net, found.bus_of, len(found.v))
     limits = ends(net, found, buses.kv)
     group, taps = _taps(net, found.branch_of.get("trafo", _none()), found.to_bus, buses)
     busbars, load = _busbars(net, found.bus_of)
+    if len(districts) > 1 and district_mw is not None:
+        district = _district_of_load(net, file, found.bus_of, busbars, districts, district_mw)
+        busbars = _in_districts(busbars, district)
+        buses.district[:] = -1
+        buses.district[busbars.bus] = district
     demand = np.asarray(net._ppc["internal"]["bus"][:, 2:4], dtype=np.float64)  # PD, QD
     fixed = -(demand[:, 0] + 1j * demand[:, 1])
     fixed[busbars.bus] += load
@@ -69,12 +97,12 @@ def from_pandapower(path: Path | str) -> Network:
         base_mva=found.base_mva,
         buses=buses,
         branches=Branches(
-            name=limits.name,
+            name=_branch_names(net, limits.name, found.branch_of),
             kind=limits.kind,
             from_bus=found.from_bus,
             to_bus=found.to_bus,
             kv=buses.kv[found.from_bus],
-            district=np.zeros(len(found.from_bus), dtype=np.int64),
+            district=np.maximum(buses.district[found.from_bus], buses.district[found.to_bus]),
             rating_mva=limits.rating_mva,
             limit_from_pu=limits.limit_from_pu,
             limit_to_pu=limits.limit_to_pu,
@@ -99,56 +127,59 @@ def from_pandapower(path: Path | str) -> Network:
     )
 
 
-def _problem(file: str, place: str, value: str, allowed: str) -> InputProblems:
-    return InputProblems([Problem(file, place, value, allowed)])
+def _branch_names(net: Any, name: NDArray[np.str_], branch_of: Mapping[str, I8]) -> Any:
+    """Return names that tell branches apart; one without a name is called after its row."""
+    own = name.astype(object)
+    for table, rows in branch_of.items():
+        index = net[table].index if table in net and len(net[table]) == len(rows) else range(0)
+        for key, row in zip(index, rows, strict=False):
+            if row >= 0 and own[row] in ("", "None", "nan", f"branch {row}"):
+                own[row] = f"{table} {key}"
+    unique, count = np.unique(own.astype(np.str_), return_counts=True)
+    for twice in unique[count > 1]:
+        for number, row in enumerate(np.flatnonzero(own == twice).tolist()):
+            own[row] = f"{twice} ({number})"
+    return own.astype(np.str_)
 
 
-def _read(path: Path) -> Any:
-    """Read the file, or say why not."""
-    if not path.is_file():
-        raise _problem(str(path), "file", "not found", "a pandapower network saved as JSON")
-    import pandapower as pp
+def _district_of_load(
+    net: Any,
+    file: str,
+    bus_of: I8,
+    busbars: Busbars,
+    districts: Sequence[Sequence[str]],
+    district_mw: F8,
+) -> I8:
+    """Return the district of each busbar: by zone, the rest in proportion to the demand."""
+    row_of = {name: row for row, names in enumerate(districts) for name in names}
+    zone = {int(bus_of[k]): str(z) for k, z in net.bus.zone.items() if bus_of[k] >= 0}
+    zones = [zone.get(int(bus), "") for bus in busbars.bus]
+    district = np.array([row_of.get(z, -1) for z in zones], dtype=np.int64)
+    if (district >= 0).any():  # then zones mean districts, and others are slips of the pen
+        known = ", ".join(names[-1] for names in districts)
+        slips = sorted({z for z in zones if z not in ("", "None", "nan") and z not in row_of})
+        if slips:
+            raise InputProblems(
+                Problem(file, "bus.zone", z, f"empty, or a district: {known}") for z in slips
+            )
+    wanted = district_mw / district_mw.sum()
+    given = np.bincount(district[district >= 0], busbars.weight[district >= 0], len(districts))
+    for row in np.argsort(-busbars.weight, kind="stable"):
+        if district[row] < 0:
+            district[row] = int(np.argmax(wanted - given))
+            given[district[row]] += busbars.weight[row]
+    empty = [names[-1] for k, names in enumerate(districts) if not (district == k).any()]
+    if empty:
+        text = f"no load bus for {', '.join(empty)}"
+        allowed = f"a load bus for each of the {len(districts)} districts (bus.zone names them)"
+        raise import_problem(file, "bus", text, allowed)
+    return district
 
-    try:
-        net = pp.from_json(str(path))
-    except Exception as broken:  # pandapower raises whatever its decoder meets
-        text = f"{type(broken).__name__}: {broken}"
-        raise _problem(str(path), "file", text, "a pandapower network saved as JSON") from broken
-    if not isinstance(net, pp.pandapowerNet):
-        raise _problem(str(path), "file", type(net).__name__, "a pandapower network saved as JSON")
-    if "tap_dependency_table" not in net.trafo:  # nets from before pandapower 3
-        net.trafo["tap_dependency_table"] = False
-    return net
 
-
-def _missing(net: Any, file: str) -> list[Problem]:
-    """Return what the network lacks."""
-    lacking = []
-    if len(net.bus) == 0:
-        lacking.append(Problem(file, "bus", "none", "at least one bus"))
-    if len(net.load) == 0 or not net.load.in_service.any():
-        lacking.append(Problem(file, "load", "none in service", "at least one load"))
-    slack = net.ext_grid.in_service.any() or (net.gen.in_service & net.gen.slack.astype(bool)).any()
-    if not slack:
-        lacking.append(
-            Problem(file, "ext_grid", "none in service", "a slack: ext_grid or slack gen")
-        )
-    for table in ("line", "trafo", "load", "gen", "ext_grid"):
-        frame = net[table]
-        for column in [
-            c for c in frame.columns if c in ("bus", "from_bus", "to_bus", "hv_bus", "lv_bus")
-        ]:
-            unknown = frame.index[~frame[column].isin(net.bus.index)]
-            lacking += [
-                Problem(
-                    file,
-                    f"{table}[{k}].{column}",
-                    str(frame[column][k]),
-                    "an index of the bus table",
-                )
-                for k in unknown
-            ]
-    return lacking
+def _in_districts(busbars: Busbars, district: I8) -> Busbars:
+    """Return the busbars in their districts, weights 1 in sum by district."""
+    total = np.bincount(district, busbars.weight)
+    return replace(busbars, district=district, weight=busbars.weight / total[district])
 
 
 def _none() -> I8:
@@ -182,13 +213,15 @@ def _busbars(net: Any, bus_of: I8) -> tuple[Busbars, NDArray[np.complex128]]:
     bus, row = np.unique(at[at >= 0], return_inverse=True)
     total = np.zeros(len(bus), dtype=np.complex128)
     np.add.at(total, row, power[at >= 0])
-    size = np.abs(total.real)
+    # what feeds in is no place for load, it stays as it is
+    bus, total = bus[total.real > 0.0], total[total.real > 0.0]
+    size = total.real
     n = len(bus)
     busbars = Busbars(
         bus=bus.astype(np.int64),
         district=np.zeros(n, dtype=np.int64),
         kind=np.full(n, "busbar"),
-        weight=size / size.sum() if size.sum() > 0.0 else np.full(n, 1.0 / n),
+        weight=size / size.sum(),
         capacity_mw=np.full(n, np.inf),
         parent=np.arange(n),
         feeder=np.full(n, -1),

@@ -28,17 +28,25 @@ from twin.engine.simulation import Simulation
 from twin.engine.telemetry import open_channels
 from twin.engine.world import Demand, World
 from twin.errors import InputProblems, RunBroken
-from twin.grid import GridOperation, Network, build_network, from_pandapower
+from twin.grid import GridOperation, Network, imported_load_mw
 from twin.record.columns import Columns
 from twin.record.exchange import Calendar, Logic
 from twin.record.history import History
 from twin.record.monitor import MonitorTally
 from twin.record.orders import Order
 from twin.scenario.background import calibrate
-from twin.scenario.cache import cache_folder, key, read_arrays, write_arrays
+from twin.scenario.cache import key, read_arrays, write_arrays
 from twin.scenario.files import resolve
+from twin.scenario.inputs import attempt, distinct, file_problems, scenario_files
+from twin.scenario.network import plant_schedule, pumped_schedule, scenario_network
 from twin.scenario.schema import Scenario
-from twin.scenario.timetable import orders_of, timeline_of, timeline_problems
+from twin.scenario.timetable import (
+    branch_problems,
+    kind_problems,
+    order_problems,
+    orders_of,
+    timeline_of,
+)
 
 LOSS_GUESS = 0.013  # of the maximum load; the calibration replaces it by the load flow's
 
@@ -121,16 +129,30 @@ def build(scenario: Scenario, path: Path) -> Built:
 
     Raises InputProblems with everything wrong in the files that the scenario names.
     """
+    try:
+        return _build(scenario, path)
+    except InputProblems as error:
+        named = scenario_files(scenario)
+        chosen = scenario.city.districts if len(scenario.city.districts) > 0 else None
+        more = file_problems(path, named, chosen, scenario)
+        raise InputProblems(distinct([*error.problems, *more], str(path))) from None
+
+
+def _build(scenario: Scenario, path: Path) -> Built:
     day = date(scenario.year, 7, 15) if scenario.date is None else scenario.date
     city = build_city(_city_spec(scenario, path, day))
-    network = _network(scenario, path, city)
-    sites = _attached(city, network, scenario, path)
-    terminals = _terminals(sites)
+    found = order_problems(scenario, str(path), city.max_load_mw)
+    network = attempt(found, lambda: scenario_network(scenario, path, city))
+    if network is None:
+        raise InputProblems(found)
+    found += branch_problems(scenario, str(path), network.branches.name.tolist())
+    sites = attempt(found, lambda: _attached(city, network, scenario, path))
+    terminals = _terminals(city.sites if sites is None else sites)
     nameplates = {**city.nameplates, "terminal": terminals}
+    found += kind_problems(scenario, str(path), {kind: c.n for kind, c in nameplates.items()})
+    if found or sites is None:
+        raise InputProblems(found)
     orders = orders_of(scenario, city.max_load_mw)
-    problems = timeline_problems(scenario, path, network.branches.name.tolist())
-    if problems:
-        raise InputProblems(problems)
     inventory = build_inventory(
         city.max_load_mw, city.districts.names, city.sectors, sites, nameplates
     )
@@ -151,8 +173,8 @@ def build(scenario: Scenario, path: Path) -> Built:
         demand=_blank_demand(city, network, sites, weather),
         tariff_day=city.tariff.period,
         price_day=city.tariff.price_cny_kwh,
-        plant_mw=city.supply.plant_schedule_mw,
-        pumped_mw=city.supply.pumped_schedule_mw,
+        plant_mw=plant_schedule(network, city),
+        pumped_mw=pumped_schedule(network, city),
         timeline=timeline_of(scenario),
     )
     return Built(scenario, city, network, sites, terminals, orders, world)
@@ -214,6 +236,9 @@ def warmed(built: Built) -> Built:
 
 def _city_spec(scenario: Scenario, path: Path, day: date) -> CitySpec:
     city, weather = scenario.city, scenario.weather
+    max_load_mw = city.max_load_mw
+    if max_load_mw is None and city.network is not None and city.load is None:
+        max_load_mw = imported_load_mw(resolve(path, city.network))
     return CitySpec(
         year=scenario.year,
         seed=city.seed,
@@ -223,7 +248,7 @@ def _city_spec(scenario: Scenario, path: Path, day: date) -> CitySpec:
         epw=None if weather.epw is None else resolve(path, weather.epw),
         districts=city.districts if len(city.districts) > 0 else None,
         detail=city.detail,
-        max_load_mw=city.max_load_mw,
+        max_load_mw=max_load_mw,
         connected_mw={str(k): mw for k, mw in city.connected_mw.items()},
         counts={str(k): n for k, n in city.counts.items()},
         sites_csv=None if city.sites is None else resolve(path, city.sites),
@@ -261,23 +286,6 @@ def _attached(city: City, network: Network, scenario: Scenario, path: Path) -> C
         group=busbars.parent * 1000 + busbars.feeder,
     )
     return Columns({**sites, "busbar": busbar})
-
-
-def _network(scenario: Scenario, path: Path, city: City) -> Network:
-    if scenario.city.network is not None:
-        return from_pandapower(resolve(path, scenario.city.network))
-    name = cache_folder() / f"network-{key(city.network.as_dict())}.npz"
-    if name.is_file():
-        try:
-            return Network.load(name)
-        except InputProblems:
-            name.unlink()
-    network = build_network(city.network)
-    name.parent.mkdir(parents=True, exist_ok=True)
-    draft = name.with_suffix(".part")
-    network.save(draft)
-    draft.replace(name)
-    return network
 
 
 def _terminals(sites: Columns) -> Columns:

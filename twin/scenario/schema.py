@@ -1,15 +1,23 @@
 """What a scenario file may say; `twin schema` prints it as JSON Schema for editors.
 
 Units stand in the keys. Times of day are text such as "13:00"; percentages are of the
-scenario's maximum load.
+scenario's maximum load. Numbers are numbers: text such as "5 kW" is refused.
 """
 
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from twin.clock import parse_time_of_day
 
@@ -17,21 +25,65 @@ KindName = Literal[
     "storage", "aircon", "icestore", "charging", "swap", "solar", "industry", "hydrogen",
     "shorepower", "terminal",
 ]  # fmt: skip
+# What can be connected: every kind but terminals, and the part of charging that can discharge.
+RatedName = Literal[
+    "storage", "aircon", "icestore", "charging", "swap", "solar", "industry", "hydrogen",
+    "shorepower", "v2g",
+]  # fmt: skip
+CountName = Literal[
+    "storage", "aircon", "icestore", "charging", "swap", "solar", "industry", "hydrogen",
+    "shorepower", "v2g", "terminal",
+]  # fmt: skip
+TIME_PATTERN = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$|^24:00(:00)?$"
+
+
+def _time_text(given: object) -> object:
+    """Return TOML's own local time (``13:00:00``) as text, anything else as it is."""
+    if isinstance(given, datetime.time) and given.microsecond == 0 and given.tzinfo is None:
+        return given.isoformat()
+    return given
 
 
 def _time(text: str) -> str:
-    parse_time_of_day(text)
+    try:
+        parse_time_of_day(text)
+    except ValueError:
+        raise ValueError("a time of day from 00:00 to 24:00, such as 13:00") from None
     return text
+
+
+def _date(given: object) -> object:
+    """Return a date; numbers are no dates."""
+    if isinstance(given, str):
+        try:
+            return datetime.date.fromisoformat(given)
+        except ValueError:
+            given = None
+    if isinstance(given, datetime.datetime) or not isinstance(given, datetime.date | None):
+        given = None
+    if given is None:
+        raise ValueError("a date such as 2027-07-15")
+    return given
 
 
 TimeOfDay = Annotated[
     str,
+    BeforeValidator(_time_text),
     AfterValidator(_time),
-    Field(description="local time of day, HH:MM or HH:MM:SS", examples=["13:00"]),
+    Field(
+        strict=True,
+        examples=["13:00"],
+        json_schema_extra={"pattern": TIME_PATTERN},
+    ),
 ]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Day = Annotated[datetime.date, BeforeValidator(_date)]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+FileName = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -41,120 +93,251 @@ class Section(BaseModel):
 
 
 class CitySection(Section):
-    """The city, its sites and its fleet."""
+    """The city, its sites, its fleet and its network."""
 
-    seed: int = Field(default=1, ge=0, description="seed of the synthesis, not of the day")
-    districts: tuple[str, ...] = Field(default=(), description="names; empty takes all eleven")
-    form: Literal["city", "district"] = "city"
-    detail: tuple[str, ...] = Field(default=(), description="districts with 10 kV feeders")
-    max_load_mw: Positive | None = Field(default=None, description="default: by plan year")
-    connected_mw: dict[KindName, NotNegative] = Field(
-        default_factory=dict, description="registered rating by kind; default: by plan year"
+    seed: Seed = Field(default=1, description="seed of the synthesis, not of the day")
+    districts: tuple[str, ...] = Field(
+        default=(),
+        description="names of districts, Chinese or English; empty takes all eleven",
     )
-    counts: dict[KindName, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
-    network: str | None = Field(default=None, description="pandapower network as JSON")
-    sites: str | None = Field(default=None, description="CSV of customer accounts")
-    fleet: str | None = Field(default=None, description="CSV of devices")
-    load: str | None = Field(default=None, description="CSV of demand by sector and quarter hour")
+    form: Literal["city", "district"] = Field(
+        default="city", description="city, or one district behind one 220 kV infeed"
+    )
+    detail: tuple[str, ...] = Field(
+        default=(), description="districts built down to 10 kV feeders and 10/0.4 kV transformers"
+    )
+    max_load_mw: Positive | None = Field(
+        default=None,
+        description="maximum sent-out load [MW], base of every percentage; default: that of the "
+        "load CSV, else of the network's own loads, else of the plan year",
+    )
+    connected_mw: dict[RatedName, NotNegative] = Field(
+        default_factory=dict,
+        description="registered electrical rating by kind [MW] (v2g is part of charging); "
+        "default: by plan year",
+    )
+    counts: dict[CountName, Count] = Field(
+        default_factory=dict,
+        description="number of devices by kind (terminals: as of 2027); default: by plan year",
+    )
+    network: FileName | None = Field(
+        default=None,
+        description="pandapower network saved as JSON, relative to the scenario file; the zone of "
+        "a bus may name its district",
+    )
+    sites: FileName | None = Field(
+        default=None, description="CSV of customer accounts, relative to the scenario file"
+    )
+    fleet: FileName | None = Field(
+        default=None, description="CSV of devices, relative to the scenario file"
+    )
+    load: FileName | None = Field(
+        default=None,
+        description="CSV of the day's sent-out load [MW], columns time and load_mw, relative to "
+        "the scenario file",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        wrong = []
+        if self.form == "district" and len(self.districts) != 1:
+            wrong.append(f"form district needs one name in districts, not {len(self.districts)}")
+        for kind, mw in self.connected_mw.items():
+            number = self.counts.get(kind)
+            if number is not None and (number == 0) != (mw == 0.0):
+                wrong.append(
+                    f"both 0 or both above 0: connected_mw.{kind} = {mw:g} and "
+                    f"counts.{kind} = {number}"
+                )
+        for table in (self.connected_mw, self.counts):
+            part, whole = table.get("v2g"), table.get("charging")
+            if part is not None and whole is not None and part > whole:
+                wrong.append(f"at most charging = {whole:g} for its part v2g = {part:g}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
 
 
 class WeatherSection(Section):
     """The day's weather."""
 
-    day: Literal["design", "hot", "normal"] = "design"
-    offset_c: float = Field(default=0.0, ge=-15, le=15, description="added to the dry bulb")
-    epw: str | None = Field(default=None, description="EPW file instead of the synthetic day")
-    seed: int | None = Field(default=None, ge=0, description="clouds; default: the run's seed")
+    day: Literal["design", "hot", "normal"] = Field(
+        default="design", description="synthetic day, where no EPW file is given"
+    )
+    offset_c: Annotated[float, Field(strict=True, ge=-15, le=15)] = Field(
+        default=0.0, description="added to the dry bulb at constant vapour pressure [°C]"
+    )
+    epw: FileName | None = Field(
+        default=None,
+        description="EPW file instead of the synthetic day, relative to the scenario file; its "
+        "hottest day is taken",
+    )
+    seed: Seed | None = Field(
+        default=None, description="seed of clouds and occupancy; default: the run's seed"
+    )
 
 
 class EngineSection(Section):
-    """Beats of the simulation."""
+    """Beats of the simulation [s]; the fleet's physics steps by 1 s inside them."""
 
-    control_period_s: int = Field(default=60, ge=1, le=900)
-    grid_period_s: Literal[1, 2, 5, 10, 15, 20, 30, 60] = 60
-    tick_s: Literal[1, 2, 5, 10, 15, 20, 30, 60] = 60
+    control_period_s: Annotated[int, Field(strict=True, ge=1, le=900)] = Field(
+        default=60, description="between two calls of the control logic [s]"
+    )
+    grid_period_s: Literal[1, 2, 5, 10, 15, 20, 30, 60] = Field(
+        default=60, description="between two load flows [s]"
+    )
+    tick_s: Literal[1, 2, 5, 10, 15, 20, 30, 60] = Field(
+        default=60, description="longest stretch that the fleet steps at once [s]"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        control, grid, tick = self.control_period_s, self.grid_period_s, self.tick_s
+        wrong = []
+        if control % grid != 0 and grid % control != 0:
+            wrong.append(
+                f"control_period_s = {control} must be a multiple or a divisor of "
+                f"grid_period_s = {grid}"
+            )
+        elif control < 60 and 60 % control != 0:
+            wrong.append(f"control_period_s = {control} must divide a minute")
+        if tick < grid and grid % tick != 0:
+            wrong.append(f"tick_s = {tick} must divide grid_period_s = {grid}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
 
 
 class OrderSection(Section):
     """One order of the dispatcher; size in MW or in percent of the maximum load."""
 
-    id: str = Field(min_length=1)
-    kind: Literal["demand_response", "load_management"]
-    form: Literal["reduction", "cap"] = "reduction"
-    mw: Positive | None = None
-    percent: Annotated[float, Field(gt=0, le=100)] | None = None
-    level: int = Field(default=0, ge=0, le=4)
-    notice: TimeOfDay
-    start: TimeOfDay
-    full_by: TimeOfDay
-    end: TimeOfDay
-    warning_min: NotNegative = 0.0
+    id: str = Field(min_length=1, max_length=24, description="name of the order")
+    kind: Literal["demand_response", "load_management"] = Field(
+        description="demand_response: flexible means; load_management: rigid control as well"
+    )
+    form: Literal["reduction", "cap"] = Field(
+        default="reduction",
+        description="reduction: against what would have been; cap: on the sent-out load",
+    )
+    mw: Positive | None = Field(default=None, description="size [MW]; or give percent")
+    percent: Annotated[float, Field(strict=True, gt=0, le=100)] | None = Field(
+        default=None, description="size [% of the maximum load]; or give mw"
+    )
+    level: Annotated[int, Field(strict=True, ge=0, le=4)] = Field(
+        default=0, description="warning level of load management: 1 red to 4 blue, 0 none"
+    )
+    notice: TimeOfDay = Field(description="when it becomes known, HH:MM")
+    start: TimeOfDay = Field(description="when it begins and the warning ends, HH:MM")
+    full_by: TimeOfDay = Field(description="by when all of it must be there, HH:MM")
+    end: TimeOfDay = Field(description="when it ends, HH:MM")
+    warning_min: NotNegative = Field(
+        default=0.0, description="warning before the start [min]; no trip is allowed earlier"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        wrong = []
         if (self.mw is None) == (self.percent is None):
-            raise ValueError("give either mw or percent")
+            wrong.append("give either mw or percent")
         times = [parse_time_of_day(t) for t in (self.notice, self.start, self.full_by, self.end)]
         if not times[0] <= times[1] <= times[2] < times[3]:
-            raise ValueError("times must satisfy notice <= start <= full_by < end")
+            wrong.append("times must satisfy notice <= start <= full_by < end")
         if times[0] + self.warning_min * 60_000 > times[1]:
-            raise ValueError("the warning must fit between notice and start")
+            wrong.append("the warning must fit between notice and start")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
 
 class DisturbanceSection(Section):
     """Something that goes wrong: devices out of contact, or a branch out of service."""
 
-    what: Literal["contact_loss", "branch_outage"]
-    at: TimeOfDay
-    until: TimeOfDay | None = None
-    kind: KindName | None = None
-    share: Share = 0.1
-    branch: str | None = None
+    what: Literal["contact_loss", "branch_outage"] = Field(description="what happens")
+    at: TimeOfDay = Field(description="when it happens, HH:MM")
+    until: TimeOfDay | None = Field(
+        default=None, description="when it is over, HH:MM; default: not in this run"
+    )
+    kind: KindName | None = Field(default=None, description="contact_loss: kind of the devices")
+    share: Share = Field(default=0.1, description="contact_loss: share of the devices, 0 to 1")
+    branch: FileName | None = Field(
+        default=None, description="branch_outage: name of the branch in the network"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        wrong = []
         if self.what == "contact_loss" and self.kind is None:
-            raise ValueError("contact_loss needs kind")
+            wrong.append("contact_loss needs kind")
+        if self.what == "contact_loss" and self.branch is not None:
+            wrong.append("contact_loss takes no branch")
         if self.what == "branch_outage" and self.branch is None:
-            raise ValueError("branch_outage needs branch")
+            wrong.append("branch_outage needs branch")
+        if self.what == "branch_outage" and self.kind is not None:
+            wrong.append("branch_outage takes no kind")
         if self.until is not None and parse_time_of_day(self.until) <= parse_time_of_day(self.at):
-            raise ValueError("until must come after at")
+            wrong.append("until must come after at")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
 
 class Scenario(Section):
     """A day, a city and what is asked of it."""
 
-    name: str = Field(min_length=1, pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str = ""
-    title_zh: str = ""
-    year: Literal[2025, 2026, 2027] = 2027
-    date: datetime.date | None = Field(default=None, description="default: 15 July of the year")
-    start: TimeOfDay = "00:00"
-    end: TimeOfDay = "24:00"
-    seed: int = Field(default=1, ge=0)
-    logic: str = Field(default="twin.control.platform:Platform", pattern=r"^[\w.]+:\w+$")
-    city: CitySection = CitySection()
-    weather: WeatherSection = WeatherSection()
-    engine: EngineSection = EngineSection()
-    orders: tuple[OrderSection, ...] = ()
-    disturbances: tuple[DisturbanceSection, ...] = ()
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$", description="lower case letters, digits and hyphens"
+    )
+    title: str = Field(default="", description="one line in English")
+    title_zh: str = Field(default="", description="the same in Chinese")
+    year: Literal[2025, 2026, 2027] = Field(
+        default=2027, description="plan year: maximum load and connected resources"
+    )
+    date: Day | None = Field(default=None, description="the day; default: 15 July of the year")
+    start: TimeOfDay = Field(default="00:00", description="begin of the run, a whole minute, HH:MM")
+    end: TimeOfDay = Field(default="24:00", description="end of the run, a whole minute, HH:MM")
+    seed: Seed = Field(default=1, description="seed of the day's chance")
+    logic: str = Field(
+        default="twin.control.platform:Platform",
+        pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$",
+        description="control logic under test, package.module:Class",
+    )
+    city: CitySection = Field(
+        default=CitySection(), description="the city, its sites, fleet and network"
+    )
+    weather: WeatherSection = Field(default=WeatherSection(), description="the day's weather")
+    engine: EngineSection = Field(default=EngineSection(), description="beats of the simulation")
+    orders: tuple[OrderSection, ...] = Field(default=(), description="what the dispatcher asks")
+    disturbances: tuple[DisturbanceSection, ...] = Field(
+        default=(), description="what goes wrong by itself"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        wrong = []
         first, last = parse_time_of_day(self.start), parse_time_of_day(self.end)
         if first >= last:
-            raise ValueError("start must come before end")
+            wrong.append("start must come before end")
         if first % 60_000 or last % 60_000:
-            raise ValueError("start and end must be whole minutes")
+            wrong.append("start and end must be whole minutes")
         ids = [order.id for order in self.orders]
         if len(set(ids)) != len(ids):
-            raise ValueError(f"order ids must differ, not {ids}")
+            wrong.append(f"order ids must differ, not {ids}")
         for order in self.orders:
             notice, end = parse_time_of_day(order.notice), parse_time_of_day(order.end)
             if not first <= notice or not end <= last:
-                raise ValueError(f"order {order.id} must lie within {self.start} to {self.end}")
-        if self.city.form == "district" and len(self.city.districts) != 1:
-            raise ValueError("form district needs exactly one name in city.districts")
+                wrong.append(f"order {order.id} must lie within {self.start} to {self.end}")
+        for i, row in enumerate(self.disturbances):
+            if not first <= parse_time_of_day(row.at) < last:
+                wrong.append(f"disturbances.{i}.at must lie within {self.start} to {self.end}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
+
+
+def json_schema() -> Mapping[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a scenario file."""
+    found = Scenario.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **{**found, "title": "suitwin scenario"},
+    }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
+from twin.city.spelling import did_you_mean
 from twin.clock import parse_time_of_day
 from twin.engine.timeline import BranchOutage, ContactLoss, Entry, Phase
 from twin.errors import Problem
@@ -55,16 +55,36 @@ def timeline_of(scenario: Scenario) -> tuple[Entry, ...]:
     return tuple(sorted(entries))
 
 
-def timeline_problems(scenario: Scenario, path: Path, branches: Sequence[str]) -> list[Problem]:
-    """Return what the timeline names and the network has not."""
-    known = set(branches)
+def order_problems(scenario: Scenario, file: str, max_load_mw: float) -> list[Problem]:
+    """Return the orders that ask for more than there is."""
+    return [
+        Problem(file, f"orders.{i}.mw", f"{row.mw:g}", f"at most the maximum load, {max_load_mw:g}")
+        for i, row in enumerate(scenario.orders)
+        if row.mw is not None and row.mw > max_load_mw
+    ]
+
+
+def branch_problems(scenario: Scenario, file: str, branches: Sequence[str]) -> list[Problem]:
+    """Return the branches that the timeline names and the network has not."""
+    known = sorted(set(branches))
+    example = f", e.g. {known[0]}" if known else ""
     return [
         Problem(
-            str(path),
+            file,
             f"disturbances.{i}.branch",
             repr(row.branch),
-            f"one of the network's {len(known)} branches, e.g. {sorted(known)[0]}",
+            f"one of the network's {len(known)} branches{example}{did_you_mean(row.branch, known)}",
         )
         for i, row in enumerate(scenario.disturbances)
         if row.branch is not None and row.branch not in known
+    ]
+
+
+def kind_problems(scenario: Scenario, file: str, devices: Mapping[str, int]) -> list[Problem]:
+    """Return the kinds that the timeline names and of which the city has no device."""
+    there = [kind for kind, number in devices.items() if number > 0]
+    return [
+        Problem(file, f"disturbances.{i}.kind", str(row.kind), "one of " + ", ".join(there))
+        for i, row in enumerate(scenario.disturbances)
+        if row.kind is not None and row.kind not in there
     ]
