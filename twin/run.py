@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from twin import __version__
+from twin.city import plan_adjustable_mw
 from twin.clock import MINUTE_MS, format_time_of_day
 from twin.errors import InputProblems, Problem, RunBroken
 from twin.grid import GridOperation, Limits, single_outages
@@ -216,7 +217,7 @@ def run_scenario(
                         buses=built.network.n_bus,
                         branches=built.network.n_branch,
                         load_flows=_load_flows(branches),
-                        plan_adjustable_mw=None,
+                        plan_adjustable_mw=_plan_mw(built),
                         warnings=warnings,
                     ),
                 ),
@@ -241,9 +242,7 @@ def run_scenario(
         summary["wall_s"] = {**watch.phases, "total": watch.total()}
         store.finish(summary)
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
         reason = plain_reason(error, scenario.logic.partition(":")[0])
-        reason = f"interrupted {reason}" if interrupted else reason
         store.keep_part(reason, runs, built.world.inventory)
         raise RunBroken(f"{reason}; what there is lies in {target}") from error
     rows = tuple(v.to_dict() for v in verdicts)
@@ -349,6 +348,12 @@ def _warnings(built: Built, branches: Branches) -> list[str]:
     for incident in branches.runs[-1].incidents:
         notes.append(f"{format_time_of_day(incident.now_ms)} {incident.kind}: {incident.text}")
     return notes
+
+
+def _plan_mw(built: Built) -> float | None:
+    """Return what the city's plan expects to be adjustable; None for a part of the city."""
+    whole = len(built.scenario.city.districts) == 0
+    return plan_adjustable_mw(built.scenario.year) if whole else None
 
 
 def _load_flows(branches: Branches) -> int:

@@ -10,7 +10,7 @@ from twin.city.demand import weather_factor
 from twin.city.districts import SECTORS
 from twin.city.fleet import KINDS
 from twin.city.own_files import check_busbars
-from twin.city.spec import City, CitySpec, plan_year_load
+from twin.city.spec import City, CitySpec, plan_adjustable_mw, plan_year_load
 
 __all__ = [
     "KINDS",
@@ -22,6 +22,7 @@ __all__ = [
     "build_city",
     "check_busbars",
     "host_weights",
+    "plan_adjustable_mw",
     "plan_year_load",
     "weather_factor",
 ]

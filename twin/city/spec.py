@@ -97,6 +97,11 @@ def plan_year_load(year: int) -> float:
     return float(DataRows("max_load.csv").by("year")[str(year)]["max_load_mw"])
 
 
+def plan_adjustable_mw(year: int) -> float:
+    """Return what the city's own plan expects to be adjustable in a year in MW (``plan.csv``)."""
+    return float(DataRows("plan.csv").by("year")[str(year)]["adjustable_mw"])
+
+
 @dataclass(frozen=True, slots=True)
 class City:
     """A city as data; everything here is registered or expected, nothing is a true parameter.

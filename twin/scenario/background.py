@@ -21,9 +21,10 @@ from twin.engine.world import Demand
 from twin.errors import RunBroken
 from twin.record.exchange import Reports, SetPoint
 
-# Kinds whose steps at tariff edges are real and stay in the expectation; the power of the
-# others is smoothed over SMOOTH_MIN minutes, which takes out the chance of single devices.
-SHARP = ("storage",)
+# Kinds whose owners follow the tariff: their steps at its edges are real and stay in the
+# expectation. The power of the others is smoothed over SMOOTH_MIN minutes, which takes out the
+# chance of single devices.
+SHARP = ("storage", "icestore", "swap", "industry", "hydrogen")
 SMOOTH_MIN = 31
 NEGATIVE_SHARE = 0.01  # of the sector-district's maximum; beyond it a city is refused
 PASSES = 2

@@ -7,6 +7,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from twin.errors import TwinError
+
 _FRAME = re.compile(r'^\s*File "(.+?)", line (\d+)(?:, in (.+))?$', re.MULTILINE)
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 
@@ -20,6 +22,10 @@ def plain_reason(error: BaseException, module_name: str) -> str:
     module_name : of the control logic under test; its lines are named before any other
     """
     text = traceback_text(error)
+    if isinstance(error, KeyboardInterrupt):
+        return f"interrupted ({error})" if str(error) != "" else "interrupted"
+    if isinstance(error, TwinError) and "Traceback" not in str(error):
+        return str(error)  # said on purpose, in words of its own
     module = sys.modules.get(module_name)
     logic = None if module is None else getattr(module, "__file__", None)
     # Chained errors come one after the other; the last one is what was raised in the end.

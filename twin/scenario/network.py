@@ -9,8 +9,8 @@ import numpy as np
 from twin.city.spec import City
 from twin.engine.world import POWER_FACTOR_TAN
 from twin.errors import InputProblems, Problem
-from twin.grid import GridOperation, Network, build_network, from_pandapower
-from twin.scenario.cache import cache_folder, key
+from twin.grid import GridOperation, Network, build_network, from_pandapower, network_key
+from twin.scenario.cache import cache_folder
 from twin.scenario.files import resolve
 from twin.scenario.schema import Scenario
 
@@ -23,7 +23,7 @@ def scenario_network(scenario: Scenario, path: Path, city: City) -> Network:
     """
     if scenario.city.network is not None:
         return _imported(resolve(path, scenario.city.network), city)
-    name = cache_folder() / f"network-{key(city.network.as_dict())}.npz"
+    name = cache_folder() / f"network-{network_key(city.network)}.npz"
     if name.is_file():
         try:
             return Network.load(name)
