@@ -33,7 +33,7 @@ from twin.scenario.build import Built, build, calibrated, warmed
 from twin.scenario.cache import key
 from twin.scenario.dump import scenario_toml
 from twin.scenario.files import check_draft, read_draft
-from twin.scenario.inputs import attempt, distinct
+from twin.scenario.inputs import attempt
 from twin.scenario.schema import Scenario
 from twin.verify import Evidence, judge
 
@@ -103,10 +103,10 @@ def prepare(path: Path, assignments: Sequence[str], out: Path | None = None) -> 
     name = draft.text("logic") if scenario is None else scenario.logic
     make: Callable[[], Logic] | None = None
     if name is not None and all(name.partition(":")):
-        make = attempt(found, lambda: new_logic(name, draft.source(("logic",))))
+        make = attempt(found, lambda: new_logic(name))
     found += [] if out is None else out_problems(out)
     if found or scenario is None or built is None or make is None:
-        raise InputProblems(distinct(found, str(path)))
+        raise InputProblems(draft.credited(found))
     return Prepared(scenario, built, make)
 
 
@@ -128,8 +128,8 @@ def out_problems(path: Path) -> list[Problem]:
     return []
 
 
-def new_logic(name: str, source: str = "scenario") -> Callable[[], Logic]:
-    """Return what makes a logic from ``package.module:Class``; `source` is who named it.
+def new_logic(name: str) -> Callable[[], Logic]:
+    """Return what makes a logic from ``package.module:Class``.
 
     Raises InputProblems when there is no such class or it lacks one of the five methods.
     """
@@ -143,11 +143,11 @@ def new_logic(name: str, source: str = "scenario") -> Callable[[], Logic]:
     except Exception as error:  # whatever a user's module raises as it is read
         plain = isinstance(error, ModuleNotFoundError | AttributeError)
         reason = str(error) if plain else plain_reason(error, module_name)
-        raise InputProblems([Problem(source, "logic", f"{name}: {reason}", allowed)]) from error
+        raise InputProblems([Problem("scenario", "logic", f"{name}: {reason}", allowed)]) from error
     missing = [m for m in METHODS if not callable(getattr(made, m, None))]
     if not isinstance(made, type) or missing:
-        value = f"{name} lacks {', '.join(missing)}" if missing else f"{name} is no class"
-        raise InputProblems([Problem(source, "logic", value, allowed)])
+        lacks = f"lacks {', '.join(missing)}" if isinstance(made, type) else "is no class"
+        raise InputProblems([Problem("scenario", "logic", f"{name} {lacks}", allowed)])
     return made
 
 
@@ -345,6 +345,7 @@ def _network_facts(built: Built, branches: Branches) -> NetworkFacts:
 
 def _warnings(built: Built, branches: Branches) -> list[str]:
     notes = [f"data: {note}" for note in built.city.notes]
+    notes.append(f"data: network: {built.scenario.city.network or 'synthetic'}")
     for incident in branches.runs[-1].incidents:
         notes.append(f"{format_time_of_day(incident.now_ms)} {incident.kind}: {incident.text}")
     return notes

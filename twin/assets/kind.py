@@ -107,7 +107,7 @@ class Kind(ABC):
     def refuse_outside(
         self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64]
     ) -> NDArray[np.uint8]:
-        """Return ACCEPTED where a value is finite and within the set-point's range, else REFUSED."""
+        """Return ACCEPTED where a value is finite and in the set-point's range, else REFUSED."""
         spec = self.setpoints[point]
         scale = self.rated_kw[rows] if spec.per_rating else np.ones(len(rows))
         slack = 1e-9 * np.maximum(np.abs(values), 1.0)

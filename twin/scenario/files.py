@@ -6,7 +6,7 @@ import re
 import tomllib
 import typing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from pydantic.fields import FieldInfo
 
 from twin.city.spelling import did_you_mean
 from twin.errors import InputProblems, Problem
-from twin.scenario.inputs import FILE_KEYS, file_problems
+from twin.scenario.inputs import FILE_KEYS, distinct, file_problems
 from twin.scenario.schema import Scenario
 
 COMMAND_LINE = "command line"
 _WORDS = (
     ("Input should be ", ""),
+    ("String should ", "text that should "),
     ("Value error, ", ""),
     ("valid tuple", "list"),
     ("valid dictionary or instance of ", "table: "),
@@ -82,6 +83,18 @@ class Draft:
             for key in self.assigned
         )
         return COMMAND_LINE if given else str(self.path)
+
+    def credited(self, problems: Sequence[Problem]) -> list[Problem]:
+        """Return each problem once; those of the scenario name who gave the key."""
+        return distinct(
+            [
+                replace(p, file=self.source(p.place.split(".")))
+                if p.file in ("scenario", str(self.path))
+                else p
+                for p in problems
+            ],
+            str(self.path),
+        )
 
     def text(self, key: str) -> str | None:
         """Return the text under a dotted key, or None."""
