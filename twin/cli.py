@@ -96,7 +96,8 @@ def run(
         TimeRemainingColumn(),
     )
     try:
-        with Progress(*columns, console=ERR, transient=True) as bar:
+        # No refresh thread: runs go on in forked children, which want a process of one thread.
+        with Progress(*columns, console=ERR, transient=True, auto_refresh=False) as bar:
             result = run_scenario(find_scenario(scenario), out, extra, lang, _reporter(bar))
     except KeyboardInterrupt:
         raise RunBroken("interrupted before the run began; nothing was written") from None
@@ -122,6 +123,7 @@ def _reporter(bar: Progress) -> Report:
             completed=fraction,
             clock="" if now_ms is None else format_time_of_day(now_ms),
             speed="" if speed is None else f"{speed:,.0f}x",
+            refresh=True,
         )
 
     return report

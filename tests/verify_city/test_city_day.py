@@ -69,9 +69,10 @@ def without_chance(built: Built) -> Built:
 
 
 def show(title: str, day: Day) -> None:
+    off_pct = 100.0 * day.max_load_mw / day.nominal_mw - 100.0
     print(
-        f"{title}: {day.max_load_mw:,.0f} MW ({100 * day.max_load_mw / day.nominal_mw - 100:+.2f} %)"
-        f" at {day.at_h:.2f} h, air conditioning {100 * day.aircon_share:.1f} %"
+        f"{title}: {day.max_load_mw:,.0f} MW ({off_pct:+.2f} %) at {day.at_h:.2f} h, "
+        f"air conditioning {100.0 * day.aircon_share:.1f} %"
     )
 
 
