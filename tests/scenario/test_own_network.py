@@ -118,7 +118,14 @@ def test_the_whole_city_on_a_published_network(pp: Any, tmp_path: Path) -> None:
     import pandapower.networks as cases
 
     pp.to_json(cases.case118(), str(tmp_path / "net.json"))
-    found = built(tmp_path, "max_load_mw = 4000.0\nconnected_mw = { storage = 50.0 }")
+    kinds = ("storage", "aircon", "charging", "solar", "industry", "swap", "hydrogen", "shorepower")
+    mw = ", ".join(f"{kind} = 20.0" for kind in kinds)
+    counts = ", ".join(f"{kind} = 20" for kind in kinds)
+    found = built(
+        tmp_path,
+        f"max_load_mw = 4000.0\nconnected_mw = {{ {mw}, icestore = 0, v2g = 0 }}\n"
+        f"counts = {{ {counts}, terminal = 500 }}",
+    )
     network = found.network
     mw = np.bincount(network.busbars.district, network.design_mw, 11)
     share = found.city.districts.share

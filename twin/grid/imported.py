@@ -163,7 +163,8 @@ def _district_of_load(
                 Problem(file, "bus.zone", z, f"empty, or a district: {known}") for z in slips
             )
     wanted = district_mw / district_mw.sum()
-    given = np.bincount(district[district >= 0], busbars.weight[district >= 0], len(districts))
+    given = np.zeros(len(districts))
+    np.add.at(given, district[district >= 0], busbars.weight[district >= 0])
     for row in np.argsort(-busbars.weight, kind="stable"):
         if district[row] < 0:
             district[row] = int(np.argmax(wanted - given))

@@ -354,6 +354,8 @@ def _city_inputs(built: Built) -> dict[str, object]:
         "network": built.network.network_hash,
         "sites": built.sites.digest(),
         "fleet": {name: c.digest() for name, c in built.world.nameplates.items()},
+        "load": Columns({"shape": built.city.load_shape}).digest(),  # a file's name is not enough
+        "max_load_mw": built.city.max_load_mw,
         "circuits": CIRCUITS,
     }
 
