@@ -127,9 +127,9 @@ def test_the_whole_city_on_a_published_network(pp: Any, tmp_path: Path) -> None:
         f"counts = {{ {counts}, terminal = 500 }}",
     )
     network = found.network
-    mw = np.bincount(network.busbars.district, network.design_mw, 11)
-    share = found.city.districts.share
-    assert np.abs(mw / mw.sum() - share).max() < 0.05
+    shared = np.bincount(network.busbars.district, network.design_mw, 11)
+    expected = found.city.districts.share
+    assert np.abs(shared / shared.sum() - expected).max() < 0.05
     sites = found.sites
     home = network.busbars.district[sites.i8("busbar")]
     np.testing.assert_array_equal(home, sites.i8("district"))

@@ -92,6 +92,12 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     return Scenario.model_validate(data)
 
 
+def test_every_control_character_is_escaped() -> None:
+    text = "".join(chr(k) for k in (*range(32), 34, 92, 127, 128, 0x2028))
+    scenario = Scenario(name="x", title=text)
+    assert Scenario.model_validate(tomllib.loads(scenario_toml(scenario))) == scenario
+
+
 @given(scenarios())
 @settings(max_examples=150)
 def test_what_is_written_is_read_again(scenario: Scenario) -> None:

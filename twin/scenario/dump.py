@@ -45,4 +45,5 @@ def _literal(value: object) -> str:
         return "[" + ", ".join(_literal(v) for v in value) + "]"
     if isinstance(value, int | float):
         return repr(value)
-    return json.dumps(str(value), ensure_ascii=False)
+    # JSON's escapes are TOML's, but TOML wants DEL escaped as well.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
