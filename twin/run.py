@@ -191,54 +191,24 @@ def run_scenario(
             report("judging", 1.0)
             evidences = _evidences(built, branches)
             verdicts = judge(evidences, branches.runs[-1])
-            facts = _network_facts(built, branches)
         with watch.phase("results"):
             report("writing", 1.0)
-            inventory = built.world.inventory
-            undisturbed, final = branches.runs[0], branches.runs[-1]
-            store.write_timeseries({"ordered": final, "undisturbed": undisturbed}, inventory)
-            store.write_orders(built.orders, final, inventory)
-            store.write_settlement(final)
+            _write_records(store, built, branches)
             warnings = _warnings(built, branches)
-            wall = {**watch.phases, "total": watch.total()}
+            facts = _run_facts(built, branches, watch, warnings)
             summary = {
                 **_begun(scenario, text),
                 "complete": True,
                 **summarise(
                     evidences,
-                    undisturbed,
-                    final,
-                    inventory,
+                    branches.runs[0],
+                    branches.runs[-1],
+                    built.world.inventory,
                     verdicts,
-                    RunFacts(
-                        wall_s=wall,
-                        simulated_s=(built.world.end_ms - built.world.start_ms) / 1_000.0,
-                        peak_rss_mib=_peak_rss_mib(branches.workers_mib),
-                        buses=built.network.n_bus,
-                        branches=built.network.n_branch,
-                        load_flows=_load_flows(branches),
-                        plan_adjustable_mw=_plan_mw(built),
-                        warnings=warnings,
-                    ),
+                    facts,
                 ),
             }
-            districts = built.city.districts
-            write_report(
-                target / "report.html",
-                summary,
-                Histories(
-                    final,
-                    undisturbed,
-                    {e.order.id: e.counterfactual for e in evidences},
-                ),
-                inventory,
-                orders=built.orders,
-                districts=Districts(
-                    districts.names_en, districts.names, districts.x_km, districts.y_km
-                ),
-                network=facts,
-                lang=lang,
-            )
+            _write_page(target / "report.html", summary, built, branches, lang)
         summary["wall_s"] = {**watch.phases, "total": watch.total()}
         store.finish(summary)
     except BaseException as error:
@@ -247,6 +217,46 @@ def run_scenario(
         raise RunBroken(f"{reason}; what there is lies in {target}") from error
     rows = tuple(v.to_dict() for v in verdicts)
     return RunResult(scenario.name, target, rows, tuple(warnings))
+
+
+def _write_records(store: RunDirectory, built: Built, branches: Branches) -> None:
+    undisturbed, final = branches.runs[0], branches.runs[-1]
+    inventory = built.world.inventory
+    store.write_timeseries({"ordered": final, "undisturbed": undisturbed}, inventory)
+    store.write_orders(built.orders, final, inventory)
+    store.write_settlement(final)
+
+
+def _run_facts(
+    built: Built, branches: Branches, watch: Stopwatch, warnings: Sequence[str]
+) -> RunFacts:
+    return RunFacts(
+        wall_s={**watch.phases, "total": watch.total()},
+        simulated_s=(built.world.end_ms - built.world.start_ms) / 1_000.0,
+        peak_rss_mib=_peak_rss_mib(branches.workers_mib),
+        buses=built.network.n_bus,
+        branches=built.network.n_branch,
+        load_flows=_load_flows(branches),
+        plan_adjustable_mw=_plan_mw(built),
+        warnings=warnings,
+    )
+
+
+def _write_page(
+    path: Path, summary: dict[str, object], built: Built, branches: Branches, lang: str
+) -> None:
+    before = {order.id: branches.runs[i] for i, order in enumerate(built.orders)}
+    districts = built.city.districts
+    write_report(
+        path,
+        summary,
+        Histories(branches.runs[-1], branches.runs[0], before),
+        built.world.inventory,
+        orders=built.orders,
+        districts=Districts(districts.names_en, districts.names, districts.x_km, districts.y_km),
+        network=_network_facts(built, branches),
+        lang=lang,
+    )
 
 
 def _open_directory(path: Path, text: str, begun: dict[str, object]) -> RunDirectory:
