@@ -79,7 +79,8 @@ def make_inventory(sizes: dict[str, int] | None = None) -> Inventory:
             "aircon": {"floor_m2": 10_000.0, "cooling_kw": 1500.0, "use": i % 5,
                        "setpoint_c": 25.5, "comfort_max_c": 28.0},
             "icestore": {"cooling_kw": 2000.0, "tank_kwh": 10_000.0, "peak_cooling_kw": 2500.0},
-            "charging": {"posts": 10, "post_kw": 60.0, "v2g_kw": 0.0, "use": i % 3},
+            "charging": {"posts": 10, "post_kw": 60.0, "v2g_kw": 0.0,
+                         "use": np.where(i % 10 == 0, 0, 1 + i % 2)},
             "swap": {"packs": 10, "pack_kwh": 80.0, "slot_kw": 40.0, "swaps_per_day": 100.0,
                      "v2g_kw": 0.0},
             "industry": {"step_min": 20.0, "stock_h": 3.0, "min_run_min": 30.0,
@@ -206,7 +207,8 @@ class FakeCity:
         wanted = self.value("storage", "power_kw")
         power = np.where(np.isnan(wanted), own, wanted)
         power = np.clip(power, -np.maximum(room, 0) * 60, np.maximum(stock, 0) * 60)
-        self.soc = self.soc - np.where(power > 0, power / 0.94, power * 0.94) / 60.0 / 1000.0
+        cells = power + np.where(power == 0.0, 0.0, 7.5)  # auxiliaries while running
+        self.soc = self.soc - np.where(power > 0, cells / 0.94, cells * 0.94) / 60.0 / 1000.0
         return power
 
     def _aircon(self, minute: int) -> np.ndarray:

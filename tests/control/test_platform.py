@@ -61,13 +61,29 @@ def test_idle_platform_writes_nothing() -> None:
         city.step()
 
 
-def test_plan_reads_terminals_less_often_without_orders() -> None:
-    logic = started()
-    assert "terminal" not in logic.plan(NOON + MINUTE_MS)
-    assert "terminal" in logic.plan(NOON + 5 * MINUTE_MS)
-    assert {"storage", "aircon", "charging", "city"} <= set(logic.plan(NOON + MINUTE_MS))
-    logic.digest(NOON, {}, NOTICES[:1])
-    assert {"terminal", "meter"} <= set(logic.plan(NOON + MINUTE_MS))
+def test_plan_reads_in_turns_without_orders() -> None:
+    city, logic = FakeCity(INVENTORY, NOON), started()
+    assert set(logic.plan(NOON)) == set(INVENTORY.kinds)  # all of them once
+    logic.digest(NOON, city.readings(logic.plan(NOON)), [])
+    plans = [logic.plan(NOON + m * MINUTE_MS) for m in range(1, 31)]
+    every = {"storage": 1, "city": 1, "solar": 1, "charging": 2, "terminal": 3}
+    for kind in INVENTORY.kinds:
+        assert sum(kind in plan for plan in plans) == 30 // every.get(kind, 5), kind
+    logic.digest(NOON + MINUTE_MS, {}, NOTICES[:1])  # known, but half an hour ahead
+    plans = [logic.plan(NOON + m * MINUTE_MS) for m in range(2, 14)]
+    assert sum("terminal" in plan for plan in plans) == 4
+    close = [set(logic.plan(NOON + m * MINUTE_MS)) for m in range(16, 30)]
+    assert all({"aircon", "charging", "industry", "storage"} <= plan for plan in close)
+    assert not all("meter" in plan for plan in close)
+    assert "meter" in logic.plan(NOON + 31 * MINUTE_MS)
+
+
+def test_reports_are_of_what_was_read() -> None:
+    city, logic = FakeCity(INVENTORY, NOON), started()
+    logic.digest(NOON, city.readings(list(INVENTORY.kinds)), [])
+    city.step()
+    actions = logic.digest(city.now_ms, city.readings(["storage", "city"]), [])
+    assert [r.kind for r in actions.reports.fleet] == ["storage"]
 
 
 NASTY = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -1.0, 1e12, -1e12, 3.0])

@@ -109,6 +109,20 @@ def test_zone_drift_and_comfort(before, held) -> None:  # type: ignore[no-untype
     assert np.percentile(zone[60:] - zone[:-60], 95) <= 1.0
 
 
+def test_promises_at_charging_stations_are_kept(before) -> None:  # type: ignore[no-untyped-def]
+    """Nobody who waits at a post is slowed down; others keep room for one more vehicle."""
+    _, _, city = with_order(before, [Notice(NOTICE, NoticeKind.ORDER, order(None))], FULL)
+    columns = INVENTORY.kinds["charging"].columns
+    limit, waits = city.value("charging", "limit_kw"), columns.i8("use") == 0
+    assert np.isnan(limit[waits]).all()
+    assert np.isfinite(limit[~waits]).any()
+    reading = city.readings(["charging"])["charging"].value
+    least = reading[INVENTORY.kinds["charging"].point("minimum_kw")]
+    free = reading[INVENTORY.kinds["charging"].point("demand_free_kw")]
+    held = np.isfinite(limit) & (limit < free)
+    assert (limit >= least + 0.9 * columns.f8("post_kw"))[held].all()
+
+
 def test_everything_is_given_back(held) -> None:  # type: ignore[no-untyped-def]
     city = held[2]
     for (kind, point), value in city.set.items():

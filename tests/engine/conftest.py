@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from twin.scenario.build import Built, build, calibrated, warmed
-from twin.scenario.files import find_scenario, load_scenario
+from tests.engine.tiny_city import tiny_city
+from twin.scenario.build import Built
 
 
 @pytest.fixture(scope="session")
 def tiny() -> Built:
-    path = find_scenario("tiny")
-    return warmed(calibrated(build(load_scenario(path), path)))
+    return tiny_city()

@@ -13,11 +13,22 @@ import pytest
 SERIES = ("city", "district", "kind")
 
 
-def run(scenario: str, out: Path, threads: int) -> Path:
-    command = [sys.executable, "-m", "twin.cli", "run", scenario, "--out", str(out)]
-    environment = {**os.environ, "NUMBA_NUM_THREADS": str(threads)}
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    return out / "timeseries"
+def run_both(scenario: str, folder: Path) -> list[Path]:
+    """Run a scenario with one thread and with two, side by side."""
+    outs = [folder / "one", folder / "two"]
+    running = []
+    for threads, out in enumerate(outs, start=1):
+        command = [sys.executable, "-m", "twin.cli", "run", scenario, "--out", str(out)]
+        environment = {**os.environ, "NUMBA_NUM_THREADS": str(threads)}
+        running.append(
+            subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+        )
+    for process in running:
+        said, _ = process.communicate()
+        assert process.returncode == 0, said.decode(errors="replace")
+    return [out / "timeseries" for out in outs]
 
 
 def assert_equal(one: Path, two: Path) -> None:
@@ -33,12 +44,12 @@ def assert_equal(one: Path, two: Path) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("tiny")  # calibrated by now, so that neither run spends its time on it
 def test_tiny_with_one_thread_and_with_two(tmp_path: Path) -> None:
-    assert_equal(run("tiny", tmp_path / "one", 1), run("tiny", tmp_path / "two", 2))
+    assert_equal(*run_both("tiny", tmp_path))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_city_with_one_thread_and_with_two(tmp_path: Path) -> None:
-    name = "summer-peak-2027"
-    assert_equal(run(name, tmp_path / "one", 1), run(name, tmp_path / "two", 2))
+    assert_equal(*run_both("summer-peak-2027", tmp_path))

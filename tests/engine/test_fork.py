@@ -13,20 +13,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.engine.tiny_city import ordered_run
 from twin.chance import generator
 from twin.control.platform import Platform
-from twin.engine.simulation import Simulation
 from twin.scenario.build import Built
-from twin.scenario.timetable import notice_entry
 
 MINUTE_MS = 60_000
-
-
-def ordered_run(tiny: Built) -> Simulation:
-    """Return tiny with both orders on its timeline from the beginning."""
-    entries = tuple(sorted(notice_entry(order) for order in tiny.orders))
-    built = replace(tiny, world=replace(tiny.world, timeline=entries))
-    return built.start(Platform())
 
 
 def logic_for(tiny: Built) -> Platform:
@@ -36,19 +28,17 @@ def logic_for(tiny: Built) -> Platform:
 
 
 def test_forks_at_ten_drawn_times_equal_the_run(tiny: Built) -> None:
-    run = ordered_run(tiny)
+    run = ordered_run()
     first, last = tiny.world.start_ms, tiny.world.end_ms - 6 * MINUTE_MS
     drawn = np.sort(generator(2027, "test.fork").integers(first // 1000, last // 1000, 10)) * 1000
-    taps, sessions, in_order = 0, 0, 0
+    sessions, in_order = 0, 0
     for at_ms in drawn.tolist():
         run.run(at_ms)
         fork = run.fork(logic_for(tiny))
         assert fork.digest() == run.digest()
         until_ms = at_ms + 5 * MINUTE_MS
         fork.run(until_ms)
-        before = int(run.grid.tap_moves.sum())  # type: ignore[union-attr]
         run.run(until_ms)
-        taps += int(run.grid.tap_moves.sum()) - before  # type: ignore[union-attr]
         sessions += int(run.kinds["charging"].state["connected"].sum())
         in_order += any(o.start_ms <= at_ms < o.end_ms for o in tiny.orders)
         assert fork.digest() == run.digest()
@@ -57,8 +47,27 @@ def test_forks_at_ten_drawn_times_equal_the_run(tiny: Built) -> None:
     assert sessions > 0
 
 
+def test_a_fork_while_taps_move_equals_the_run(tiny: Built) -> None:
+    """Load leaps by 60 %: regulators are timing and moving when the fork is taken."""
+    run, demand = ordered_run(), tiny.world.demand
+    more = replace(demand, free_kw=1.6 * demand.free_kw, aircon_kw=1.6 * demand.aircon_kw)
+    run.world = replace(run.world, demand=more)
+    assert run.grid is not None
+    run.run(tiny.world.start_ms + 90_000)
+    while int(run.grid.tap_moves.sum()) == 0:
+        assert run.now_ms < tiny.world.start_ms + 15 * MINUTE_MS, "no tap moved"
+        run.run(run.now_ms + MINUTE_MS)
+    fork, before = run.fork(logic_for(tiny)), int(run.grid.tap_moves.sum())
+    until_ms = run.now_ms + 6 * MINUTE_MS
+    fork.run(until_ms)
+    assert int(run.grid.tap_moves.sum()) == before  # the fork moved its own
+    run.run(until_ms)
+    assert int(run.grid.tap_moves.sum()) > before
+    assert fork.digest() == run.digest()
+
+
 def test_a_fork_does_not_touch_the_run(tiny: Built) -> None:
-    run = ordered_run(tiny)
+    run = ordered_run()
     run.run(tiny.world.start_ms + 10 * MINUTE_MS)
     before = run.digest()
     fork = run.fork(logic_for(tiny))
@@ -68,7 +77,7 @@ def test_a_fork_does_not_touch_the_run(tiny: Built) -> None:
 
 
 def test_cutting_the_run_into_pieces_changes_nothing(tiny: Built) -> None:
-    whole, cut = ordered_run(tiny), ordered_run(tiny)
+    whole, cut = ordered_run(), ordered_run()
     until_ms = tiny.world.start_ms + 20 * MINUTE_MS
     whole.run(until_ms)
     for at_ms in range(tiny.world.start_ms, until_ms, 7_000):
@@ -78,17 +87,17 @@ def test_cutting_the_run_into_pieces_changes_nothing(tiny: Built) -> None:
 
 
 def test_another_seed_is_another_day(tiny: Built) -> None:
-    here = ordered_run(tiny)
-    there = ordered_run(replace(tiny, world=replace(tiny.world, seed=tiny.world.seed + 1)))
+    here = tiny.start(Platform())
+    there = replace(tiny, world=replace(tiny.world, seed=tiny.world.seed + 1)).start(Platform())
     until_ms = tiny.world.start_ms + 5 * MINUTE_MS
     here.run(until_ms)
     there.run(until_ms)
     assert here.digest() != there.digest()
 
 
-@pytest.mark.parametrize("name", ["storage", "charging", "aircon", "terminal"])
+@pytest.mark.parametrize("name", ["storage", "charging", "aircon", "terminal", "swap", "industry"])
 def test_every_kind_is_part_of_the_state(tiny: Built, name: str) -> None:
-    run = ordered_run(tiny)
+    run = ordered_run()
     before = run.digest()
     run.kinds[name].state["power_kw"] += 1.0
     assert run.digest() != before

@@ -22,9 +22,25 @@ from twin.clock import HOUR_MS
 from twin.record.columns import Columns
 from twin.record.table import Table
 
+Floats = NDArray[np.float64]
+
 HOST_NOISE = 0.08  # standard deviation of one site's host load (assumed)
-# Kinds that the owner's control bounds, in the order in which they get room.
+# Kinds that the owner's control bounds.
 BOUNDED = ("solar", "charging", "swap", "hydrogen", "storage")
+
+
+def _limit(power_kw: Floats, part: Floats, room_kw: Floats, used_kw: Floats) -> Floats:
+    """Return float64[n] >= 0, what each device may do at most in the direction of `power_kw`.
+
+    Parameters
+    ----------
+    part : each device's part of its site's room
+    room_kw : what its site's meter leaves, negative where it is over its limit
+    used_kw : what the devices of its site do in this direction together
+    """
+    more = power_kw + part * room_kw
+    less = np.maximum(power_kw, 0.0) * (1.0 + room_kw / np.maximum(used_kw, 1e-9))
+    return np.maximum(np.where(room_kw >= 0.0, more, less), 0.0)
 
 
 class Sites:
@@ -118,25 +134,25 @@ class Sites:
     def bound(self, kinds: Mapping[str, Kind]) -> None:
         """Write each bounded kind's ``limit_low_kw`` and ``limit_high_kw`` for this minute.
 
-        Room is what the meter leaves after the host load and all other devices' present power;
-        several devices of a kind at one site share it by rating.
+        Room is what the meter leaves. All bounded devices of a site share it, whatever their
+        kind: by rating where there is some, and where there is too little each gives way in
+        proportion to what it does now. So together they never take more than there is.
         """
         net = self.state["host_kw"].copy()
         for name, kind in kinds.items():
             if name != "terminal":
                 net -= self.by_site(name, kind.power_kw)
-        for name in BOUNDED:
-            if name not in kinds:
-                continue
-            kind = kinds[name]
-            site = self.device_site[name]
-            others = net + self.by_site(name, kind.power_kw)
-            rated = self.by_site(name, kind.rated_kw)
-            part = kind.rated_kw / np.maximum(rated[site], 1e-9)
-            room_out = np.maximum(others + self.export_limit_kw, 0.0)
-            room_in = np.maximum(self.contracted_kw - others, 0.0)
-            kind.state["limit_high_kw"] = room_out[site] * part
-            kind.state["limit_low_kw"] = -room_in[site] * part
+        bounded = [(kinds[name], self.device_site[name]) for name in BOUNDED if name in kinds]
+        rated, feeding, drawing = np.zeros(self.n), np.zeros(self.n), np.zeros(self.n)
+        for kind, site in bounded:
+            rated += np.bincount(site, kind.rated_kw, self.n)
+            feeding += np.bincount(site, np.maximum(kind.power_kw, 0.0), self.n)
+            drawing += np.bincount(site, np.maximum(-kind.power_kw, 0.0), self.n)
+        room_out, room_in = self.export_limit_kw + net, self.contracted_kw - net
+        for kind, site in bounded:
+            power, part = kind.power_kw, kind.rated_kw / np.maximum(rated[site], 1e-9)
+            kind.state["limit_high_kw"] = _limit(power, part, room_out[site], feeding[site])
+            kind.state["limit_low_kw"] = -_limit(-power, part, room_in[site], drawing[site])
 
     def by_site(self, kind: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return float64[sites], the sum of a kind's per-device values at each site."""

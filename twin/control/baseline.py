@@ -10,11 +10,13 @@ touched is its own baseline.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.clock import minute_of_day
-from twin.control.owner import StorageOwners
+from twin.clock import MINUTE_MS, minute_of_day
+from twin.control.owner import MARK_MS, StorageOwners
 from twin.control.supervision import Supervision, Watch
 from twin.record.exchange import Calendar, Inventory
 from twin.record.table import Table
@@ -59,7 +61,10 @@ class Habits:
         self.kinds = tuple(k for k in FLEXIBLE if k in inventory.kinds and inventory.kinds[k].n)
         self.calendar = calendar
         rows = ("usual_kw", "tariff_0", "tariff_1", "tariff_2", "tariff_3")
-        self.memory = {k: Table(rows, inventory.kinds[k].n) for k in self.kinds}
+        self.memory = {
+            k: Table(rows, inventory.kinds[k].n, {"seen_ms": np.full(1, -1, np.int64)})
+            for k in self.kinds
+        }
         for table in self.memory.values():
             table.block[:] = np.nan
         self.owners: StorageOwners | None = None
@@ -78,26 +83,45 @@ class Habits:
         """Return the tariff period at `now_ms`."""
         return int(np.clip(self.calendar.tariff_period[minute_of_day(now_ms)], 0, 3))
 
-    def observe(self, now_ms: int, fleet: Supervision, touched: dict[str, Flags]) -> None:
-        """Learn from the devices that nobody commands."""
-        for kind in self.kinds:
+    def observe(
+        self, now_ms: int, fleet: Supervision, touched: Callable[[str], Flags], read: Iterable[str]
+    ) -> None:
+        """Learn from the devices that nobody commands, of the kinds that were `read` just now."""
+        for kind in read:
+            if kind not in self.memory:
+                continue
             watch, table = fleet.watch[kind], self.memory[kind]
-            seen = watch.fresh(now_ms) & ~touched[kind]
-            if kind == "storage" and self.owners is not None:
-                self.owners.observe(now_ms, watch.get("power_kw"), watch.get("soc"), seen)
+            seen = watch.fresh(now_ms, MINUTE_MS - 1) & ~touched(kind)
+            if kind == "storage":
+                self._observe_owners(now_ms, watch, seen)
                 continue
             demand = -watch.get("power_kw")
             if kind == "industry":  # only running lines are paused
-                seen &= np.isin(watch.get("state"), (1.0, 2.0))
-            seen &= np.isfinite(demand)
-            forget = FORGET.get(kind, FORGET_ELSE)
+                state = watch.get("state")
+                seen &= (state == 1.0) | (state == 2.0)
+            last = int(table.extra["seen_ms"][0])
+            minutes = 1.0 if last < 0 else max(now_ms - last, 0) / MINUTE_MS
+            table["seen_ms"] = now_ms
+            seen &= demand == demand
+            forget = 1.0 - (1.0 - FORGET.get(kind, FORGET_ELSE)) ** minutes
             rows = [table["usual_kw"]]
             if kind in BY_TARIFF:
                 rows.append(table[f"tariff_{self.period(now_ms)}"])
             for usual in rows:
-                first = seen & np.isnan(usual)
-                usual[seen] += forget * (demand[seen] - usual[seen])
-                usual[first] = demand[first]
+                news = usual + forget * (demand - usual)
+                np.copyto(news, demand, where=usual != usual)
+                np.copyto(usual, news, where=seen)
+
+    def _observe_owners(self, now_ms: int, watch: Watch, seen: Flags) -> None:
+        owners = self.owners
+        if owners is None:
+            return
+        soc = watch.get("soc")
+        if not seen.all() or owners.due(now_ms):
+            owners.observe(now_ms, watch.get("power_kw"), soc, seen)
+        counters = ("charged_today_kwh", "discharged_today_kwh")
+        if now_ms % MARK_MS == 0 and set(counters) <= watch.index.keys():
+            owners.learn_capacity(soc, watch.get(counters[0]), watch.get(counters[1]))
 
     def usual(self, kind: str) -> Floats:
         """Return the learned demand, 0 where nothing was seen."""

@@ -86,6 +86,11 @@ class Curtailment:
         """Whether an order is known, held or restored from."""
         return self.numbers.stage != "idle"
 
+    @property
+    def acting(self) -> bool:
+        """Whether circuits may be open."""
+        return self.numbers.stage in ("hold", "restore")
+
     def run(
         self, now_ms: int, order: Order | None, fleet: Supervision, load_mw: float | None,
         with_flexible: bool,

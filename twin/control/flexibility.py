@@ -29,6 +29,8 @@ MOST_OF_COOLING = 0.6  # never plan to take more of a plant's power (assumed)
 
 ICE_MELT_PER_H = 0.12  # of the tank (10 to 15 %/h, general knowledge)
 PROMISE_RESERVE = 1.1  # kept above the least power that keeps departure promises (assumed)
+WAITS = 0  # use of a station whose drivers wait beside the post (public fast)
+LEVELLING = 4  # steps in which energy moves to the quarters that have power to spare
 CHARGING_SUSTAINED = 0.85  # of today's room above the promises lasts an event (assumed)
 STOCK_RESERVE_H = 0.25  # of downstream stock that a paused line keeps (assumed)
 TANK_RESERVE = 0.2  # of a hydrogen tank (assumed)
@@ -51,7 +53,8 @@ def storage(
 
     Parameters
     ----------
-    base_kw : float64[quarters, n]  owners' power over the horizon, positive into the grid
+    base_kw : float64[quarters, n]  owners' power over the horizon, positive into the grid;
+        `up_kw` is what is sustained over the quarters in which their own delivery leaves room
     ceiling_kw : what each was seen to be able to feed (the site may hold it back)
     before_kwh : what the owner will take in before the horizon begins
     """
@@ -61,9 +64,21 @@ def storage(
     top = np.minimum(watch.or_zero("discharge_limit_kw"), ceiling_kw)
     top = np.where(before_kwh != 0.0, ceiling_kw, top)
     room = (owners.memory["full"] - watch.or_zero("soc")) * owners.capacity_kwh
-    up = np.minimum(top - base_kw.max(axis=0), stock / hours - mean)
+    # Where the owner himself delivers, only his spare power is left; the energy that this
+    # keeps back is for the other quarters.
+    spare_kw = np.maximum(top - base_kw, 0.0)
+    wanted = np.maximum(stock / hours - mean, 0.0)
+    up = wanted
+    for _ in range(LEVELLING):
+        given = np.minimum(up, spare_kw)
+        open_quarters = np.maximum((given < spare_kw).sum(axis=0), 1)
+        up = up + (wanted - given.mean(axis=0)) * len(base_kw) / open_quarters
+    # Power bounds it where the owner does not deliver himself.
+    most = np.where(base_kw <= 0.05 * top, spare_kw, np.inf).min(axis=0)
+    most = np.where(np.isfinite(most), most, spare_kw.max(axis=0))
+    up = np.minimum(np.maximum(up, 0.0), most)
     down = np.minimum(watch.or_zero("charge_limit_kw") + base_kw.min(axis=0), room / hours + mean)
-    return Sustained(np.maximum(up, 0.0), np.maximum(down, 0.0))
+    return Sustained(up, np.maximum(down, 0.0))
 
 
 def aircon_w_m2(hours: float) -> float:
@@ -109,10 +124,25 @@ def icestore(watch: Watch, tank_kwh: Floats, demand_kw: Floats, hours: float) ->
     return Sustained(share * demand_kw, np.maximum(watch.rated_kw - demand_kw, 0.0))
 
 
-def charging(watch: Watch, demand_kw: Floats) -> Sustained:
-    """Return what stations sustain with every departure promise kept, V2G apart."""
-    up = CHARGING_SUSTAINED * (demand_kw - PROMISE_RESERVE * watch.or_zero("minimum_kw"))
-    return Sustained(np.maximum(up, 0.0), np.zeros_like(up))
+def promised_kw(watch: Watch, one_more_kw: Floats) -> Floats:
+    """Return the demand that must not be limited if departures and swaps are to be kept.
+
+    `minimum_kw` is the least that keeps the promises of those connected, a minute ago; until
+    the next write one more vehicle may have come that needs all that its post gives.
+    """
+    return PROMISE_RESERVE * watch.or_zero("minimum_kw") + one_more_kw
+
+
+def charging(watch: Watch, demand_kw: Floats, waits: NDArray[np.bool_], one_more_kw: Floats) -> (
+    Sustained
+):  # fmt: skip
+    """Return what stations sustain with every departure promise kept, V2G apart.
+
+    Where the driver `waits` at the post there is nothing to defer: a slower session lasts
+    longer, which takes the post from those who come next and soon draws as much in all.
+    """
+    up = CHARGING_SUSTAINED * (demand_kw - promised_kw(watch, one_more_kw))
+    return Sustained(np.where(waits, 0.0, np.maximum(up, 0.0)), np.zeros_like(up))
 
 
 def swap(watch: Watch, demand_kw: Floats) -> Sustained:

@@ -56,6 +56,11 @@ class Levers:
         ):
             if kind in self.kinds:
                 self.memory[kind] = Table(rows, self.columns[kind].n)
+        self.waits, self.one_more_kw = np.zeros(0, np.bool_), np.zeros(0)
+        if "charging" in self.kinds:
+            column = self.columns["charging"]
+            self.waits = column.i8("use") == flex.WAITS
+            self.one_more_kw = column.f8("post_kw")
         if "storage" in self.memory:
             n = self.columns["storage"].n
             self.memory["storage"].extra["quarters"] = np.zeros((QUARTERS, n))
@@ -119,7 +124,7 @@ class Levers:
             elif kind == "icestore":
                 given = flex.icestore(watch, column.f8("tank_kwh"), demand, hours)
             elif kind == "charging":
-                given = flex.charging(watch, demand)
+                given = flex.charging(watch, demand, self.waits, self.one_more_kw)
             elif kind == "swap":
                 given = flex.swap(watch, demand)
             elif kind == "industry":
@@ -195,19 +200,25 @@ class Levers:
             if extra is not None:
                 given = np.maximum(given - extra[1], 0.0)
             limit = np.maximum(self.without.demand_kw(kind) - part * given, 0.0)
-            limit = np.maximum(limit, self._promised(kind, fleet))
-            out += self.desk.put(now_ms, kind, "limit_kw", rows, limit[rows])
+            out += self.limit(now_ms, kind, rows, limit[rows], fleet)
             if extra is not None:
                 able = rows[extra[1][rows] > 0.0]
                 out += self.desk.put(now_ms, kind, extra[0], able, part * extra[1][able])
             self.without.touch(kind, rows)
         return out
 
-    def _promised(self, kind: str, fleet: Supervision) -> Floats:
-        """Return the demand that must not be limited: departures, swaps."""
+    def limit(
+        self, now_ms: int, kind: str, rows: NDArray[np.int64], limit_kw: Floats,
+        fleet: Supervision,
+    ) -> list[SetPoint]:  # fmt: skip
+        """Limit `rows` of `kind`, never below what was promised: departures, swaps."""
         if kind not in ("charging", "swap"):
-            return np.zeros(self.columns[kind].n)
-        return flex.PROMISE_RESERVE * fleet.watch[kind].or_zero("minimum_kw")
+            return self.desk.put(now_ms, kind, "limit_kw", rows, limit_kw)
+        one_more = self.one_more_kw if kind == "charging" else np.zeros(1)
+        least = np.broadcast_to(
+            flex.promised_kw(fleet.watch[kind], one_more), self.columns[kind].n
+        )[rows]
+        return self.desk.put(now_ms, kind, "limit_kw", rows, np.maximum(limit_kw, least), least)
 
     def buildings(
         self, now_ms: int, part: float, up: Mapping[str, Floats], fleet: Supervision
@@ -244,7 +255,8 @@ class Levers:
         have = float(usual[paused > 0.0].sum())
         can = (up["industry"] > 0.0) & (paused == 0.0) & (spent == 0.0)
         if now_ms < start_ms:
-            ends_ms = now_ms + watch.or_zero("step_remaining_s") * 1000.0
+            # Counted from when it was read, which may be minutes ago.
+            ends_ms = watch.memory["time_ms"] + watch.or_zero("step_remaining_s") * 1000.0
             can &= (watch.or_zero("state") == 1.0) & (ends_ms >= start_ms)
         able = np.flatnonzero(can)
         # Longest stock first: fewest changes; the key only breaks ties.

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.clock import MINUTE_MS, minute_of_day
+from twin.clock import HOUR_MS, MINUTE_MS, minute_of_day
 from twin.control.memory import whole
 from twin.record.columns import Columns
 from twin.record.table import Table
@@ -22,12 +22,20 @@ Floats = NDArray[np.float64]
 
 MINUTES = 1_440
 PEAK = 2
-EFFICIENCY = 0.935  # one way, AC to cell: the root of 0.875 (LFP practice, general knowledge)
+EFFICIENCY = 0.94  # one way, AC to cell: the root of 0.88 (LFP practice, general knowledge)
 SOC_EMPTY = 0.10  # owners keep this much (assumed); the lowest SOC seen replaces it
 SOC_FULL = 0.90  # highest SOC before a higher one was seen (assumed)
-PRIOR_SOC = 0.2  # of a cycle, that the registered capacity weighs against what is seen (assumed)
+# Registered capacities are 7 % off, as batteries age, SOC is read to 1 % at both ends of a move
+# (both assumed): the move after which what is seen weighs as much as what is registered.
+PRIOR_SOC = 0.014 / 0.07
 LATEST_MIN = 20  # after a window's begin that a start is put down to the owner's habit (assumed)
 PLAN_STEP_MIN = 15
+LOOK_MS = 5 * MINUTE_MS  # between two looks at owners whom nobody commands
+MARK_MS = 15 * MINUTE_MS  # between two looks at the counters
+STANDING = 0.015  # of the rating: auxiliaries and no-load loss while running (general knowledge)
+LEAST_MOVED = 0.005  # of SOC; less is lost in a reading's resolution (assumed)
+FULLEST = 0.9  # quantile of the fleet's highest SOC that all are expected to reach (assumed)
+LEAST_SHARE = 0.2  # of a window that charging takes at the least (assumed)
 
 
 class TariffReading:
@@ -72,11 +80,12 @@ class TariffReading:
 class StorageOwners:
     """Shadows of all batteries as their owners would run them.
 
-    Rows of `memory`: ``soc`` and ``power_kw`` of the shadow, ``charge_kw`` seen while the owner
-    charged, ``full`` and ``empty`` the extreme SOC seen, ``in_kwh`` and ``in_soc`` (``out_``)
-    energy and SOC that went with it, from which the working capacity is learned, ``per_in`` and
-    ``per_out`` that capacity [kWh AC], ``hasty`` 1 for owners seen to discharge at full power
-    where others spread over the dear hours.
+    Rows of `memory`: ``soc`` and ``power_kw`` of the shadow, ``charge_kw`` the power chosen for
+    this charging window, ``full`` and ``empty`` the extreme SOC seen, ``in_kwh`` and ``in_soc``
+    (``out_``) energy and SOC that went with it, from which the working capacity is learned,
+    ``per_in`` and ``per_out`` that capacity [kWh AC], ``mark_`` the readings it is learned from,
+    ``hasty`` 1 for owners seen to discharge at full power where others spread over the dear
+    hours, ``share`` of a window that an owner was seen to take to fill up (NaN: not seen).
     """
 
     def __init__(self, columns: Columns, tariff_period: NDArray[np.int64]) -> None:
@@ -84,54 +93,87 @@ class StorageOwners:
         self.reading = TariffReading(tariff_period)
         self.memory = Table(
             (
-                "soc", "power_kw", "charge_kw", "full", "empty", "seen_soc",
-                "in_kwh", "in_soc", "out_kwh", "out_soc", "hasty", "per_in", "per_out",
+                "soc", "power_kw", "charge_kw", "full", "empty", "mark_soc", "mark_in", "mark_out",
+                "in_kwh", "in_soc", "out_kwh", "out_soc", "hasty", "per_in", "per_out", "share",
             ),
             columns.n,
-            {"pace": np.ones(1), "late_min": np.zeros(columns.n, np.int64)},
+            {
+                "pace": np.ones(1),
+                "late_min": np.zeros(columns.n, np.int64),
+                "seen_ms": np.full(1, -1, np.int64),
+            },
         )  # fmt: skip
         self.memory["soc"] = 0.5
-        self.memory["seen_soc"] = np.nan
+        for name in ("mark_soc", "charge_kw", "share"):
+            self.memory[name] = np.nan
         self._weigh_capacity()
-        self.memory["charge_kw"] = np.nan
         self.memory["full"], self.memory["empty"] = SOC_FULL, SOC_EMPTY
+
+    def due(self, now_ms: int) -> bool:
+        """Return whether to look while nobody is commanded: often where charging begins."""
+        since = int(self.reading.since_min[minute_of_day(now_ms - MINUTE_MS)])
+        begins = self.reading.charge[minute_of_day(now_ms - MINUTE_MS)] and since <= LATEST_MIN + 5
+        return bool(begins) or now_ms % LOOK_MS == 0
 
     def observe(
         self, now_ms: int, power_kw: Floats, soc: Floats, untouched: NDArray[np.bool_]
     ) -> None:
-        """Follow readings where the owner rules, the model elsewhere (one minute on).
+        """Follow readings where the owner rules, the model elsewhere, since the last call.
 
         What is read at `now_ms` shows the minute that ends there.
         """
         memory, minute = self.memory, minute_of_day(now_ms - MINUTE_MS)
-        seen = untouched & np.isfinite(power_kw) & np.isfinite(soc)
-        self._learn_capacity(power_kw, soc, seen)
-        charging = seen & (power_kw < -0.05 * self.rated_kw)
+        last = int(memory.extra["seen_ms"][0])
+        passed = MINUTE_MS if last < 0 else min(max(now_ms - last, MINUTE_MS), 15 * MINUTE_MS)
+        memory["seen_ms"] = now_ms
+        seen = untouched & (power_kw == power_kw) & (soc == soc)
+        weak = 0.05 * self.rated_kw
+        charging = seen & (power_kw < -weak)
         held, pace = memory["charge_kw"], memory["pace"]
         # Owners' clocks and habits differ: who starts charging late does everything late.
         since = int(self.reading.since_min[minute])
         if self.reading.charge[minute] and since <= LATEST_MIN:
-            begins = charging & (memory["power_kw"] > -0.05 * self.rated_kw)
+            begins = charging & (memory["power_kw"] > -weak)
             whole(memory, "late_min")[begins] = since
         own = self._own_minute(minute)
         window = self.reading.charge[own]
         held[~window] = np.nan  # the next window may be run at another power
         if window.any():
+            self._learn_share(own, power_kw, soc, seen & window)
             spread = np.where(window, self._spread_kw(own, memory["soc"]), 0.0)
-            first = charging & np.isnan(held) & (spread > 0.05 * self.rated_kw)
+            first = charging & np.isnan(held) & (spread > weak)
             if first.any():
                 # How much faster than evenly owners charge: those seen tell of the others.
                 seen_pace = float(-power_kw[first].sum() / spread[first].sum())
                 pace += 0.3 * (min(max(seen_pace, 0.5), 3.0) - pace)
             held[charging] = -power_kw[charging]
-            chosen = window & ~seen & np.isnan(held)
-            held[chosen] = np.minimum(spread * pace, self.rated_kw)[chosen]
-        self._learn_haste(minute, power_kw, seen)
+        if self.reading.deliver[minute]:
+            self._learn_haste(minute, power_kw, seen)
         np.maximum(memory["full"], soc, out=memory["full"], where=seen)
         np.minimum(memory["empty"], soc, out=memory["empty"], where=seen)
-        power, then = self.step(minute, memory["soc"], 1.0 / 60.0)
+        if seen.any():
+            # Batteries of one market are run between much the same limits: what most of the
+            # fullest reach is expected of those not seen full yet.
+            reached = float(np.quantile(memory["full"], FULLEST))
+            np.maximum(memory["full"], reached, out=memory["full"])
+        if seen.all():
+            memory["power_kw"], memory["soc"] = power_kw, soc
+            return
+        power, then = self.step(minute, memory["soc"], passed / HOUR_MS, held)
         memory["power_kw"] = np.where(seen, power_kw, power)
         memory["soc"] = np.where(seen, soc, then)
+
+    def _learn_share(
+        self, own: NDArray[np.int64], power_kw: Floats, soc: Floats, seen: NDArray[np.bool_]
+    ) -> None:
+        """Note what share of the window an owner took whose battery has just become full."""
+        memory = self.memory
+        ends = seen & (memory["power_kw"] < -0.05 * self.rated_kw)
+        ends &= (power_kw > -0.05 * self.rated_kw) & (soc > memory["full"] - 0.05)
+        if ends.any():
+            took_h = self.reading.since_min[own] / 60.0
+            share = took_h / np.maximum(took_h + self.reading.left_h[own], 0.1)
+            memory["share"] = np.where(ends, np.clip(share, LEAST_SHARE, 1.0), memory["share"])
 
     def _learn_haste(self, minute: int, power_kw: Floats, seen: NDArray[np.bool_]) -> None:
         """Tell owners who discharge at full power from those who spread it."""
@@ -143,27 +185,38 @@ class StorageOwners:
         tells = seen & self.reading.deliver[own] & (even < 0.85 * self.rated_kw)
         tells &= (stock > 0.5 * self.rated_kw) & (power_kw > 0.05 * self.rated_kw)
         full = power_kw > 0.5 * (even + self.rated_kw)
-        memory["hasty"] = np.where(tells, full, memory["hasty"])
+        np.copyto(memory["hasty"], full, where=tells, casting="unsafe")
 
-    def _learn_capacity(self, power_kw: Floats, soc: Floats, seen: NDArray[np.bool_]) -> None:
-        """Book a minute's energy and the SOC that came of it."""
+    def learn_capacity(self, soc: Floats, charged_kwh: Floats, discharged_kwh: Floats) -> None:
+        """Learn the working capacity from the day's counters and the SOC that went with them.
+
+        Commands do not matter here: a battery holds what it holds.
+        """
         memory = self.memory
-        step = np.nan_to_num(np.where(seen, soc - memory["seen_soc"], 0.0))
-        steady = seen & (np.abs(step) < 0.05) & (step * power_kw <= 0.0)
-        for sign, energy, moved in ((-1.0, "in_kwh", "in_soc"), (1.0, "out_kwh", "out_soc")):
-            mine = steady & (sign * power_kw > 0.05 * self.rated_kw)
-            memory[energy] += np.where(mine, np.abs(power_kw) / 60.0, 0.0)
-            memory[moved] += np.where(mine, np.abs(step), 0.0)
-        memory["seen_soc"] = np.where(seen, soc, np.nan)
+        moved = soc - memory["mark_soc"]
+        counters = (("mark_in", charged_kwh, "in", 1.0), ("mark_out", discharged_kwh, "out", -1.0))
+        step = [now - memory[mark] for mark, now, _, _ in counters]
+        for (_, _, way, sign), mine, other in zip(counters, step, step[::-1], strict=True):
+            # Both unchanged signs of NaN and of a counter's return to 0 fail every comparison.
+            clear = (sign * moved > LEAST_MOVED) & (mine > 0.0) & (np.abs(other) < 0.02 * mine)
+            # Fans, cooling and idling converters draw the same whatever the cells get.
+            cells = mine - sign * STANDING * self.rated_kw * (MARK_MS / HOUR_MS)
+            memory[f"{way}_kwh"] += np.where(clear, np.maximum(cells, 0.0), 0.0)
+            memory[f"{way}_soc"] += np.where(clear, np.abs(moved), 0.0)
+        memory["mark_soc"] = soc
+        for mark, now, _, _ in counters:
+            memory[mark] = now
         self._weigh_capacity()
 
     def _weigh_capacity(self) -> None:
-        """Work out ``per_in`` and ``per_out``; the registered value weighs a fifth of a cycle."""
+        """Work out ``per_in`` and ``per_out``; the more was seen, the less is registered."""
         memory = self.memory
         for way, factor in (("in", 1.0 / EFFICIENCY), ("out", EFFICIENCY)):
             registered = self.capacity_kwh * factor
-            moved = memory[f"{way}_soc"] + PRIOR_SOC
-            learned = (memory[f"{way}_kwh"] + PRIOR_SOC * registered) / moved
+            moved = memory[f"{way}_soc"]
+            weight = moved**2 / (moved**2 + PRIOR_SOC**2)
+            seen = memory[f"{way}_kwh"] / np.maximum(moved, 1e-6)
+            learned = registered + weight * (seen - registered)
             memory[f"per_{way}"] = np.clip(learned, 0.5 * registered, 1.3 * registered)
 
     def per_soc_kwh(self, way: str) -> Floats:
@@ -172,7 +225,15 @@ class StorageOwners:
 
     def coming_kw(self, now_ms: int) -> Floats:
         """Return what owners would do in the minute that begins at `now_ms`."""
-        return self.step(minute_of_day(now_ms), self.memory["soc"], 1.0 / 60.0)[0]
+        held = self.memory["charge_kw"].copy()
+        return self.step(minute_of_day(now_ms), self.memory["soc"], 1.0 / 60.0, held)[0]
+
+    def followed(self, now_ms: int) -> NDArray[np.bool_]:
+        """Return of which owners the present charging is known, or who are not at it."""
+        memory = self.memory
+        known = ~np.isnan(memory["share"]) | ~np.isnan(memory["charge_kw"])
+        own = self._own_minute(minute_of_day(now_ms))
+        return known | ~self.reading.charge[own]
 
     def _own_minute(self, minute: int) -> NDArray[np.int64]:
         """Return the minute of the day that each owner acts on at `minute`."""
@@ -183,35 +244,46 @@ class StorageOwners:
         room_kwh = np.maximum(self.memory["full"] - soc, 0.0) * self.per_soc_kwh("in")
         return np.asarray(room_kwh / np.maximum(self.reading.left_h[own], 1.0 / 60.0))
 
-    def step(self, minute: int, soc: Floats, hours: float) -> tuple[Floats, Floats]:
-        """Return power [kW] and SOC after `hours` of the owners' rule at `minute` of the day."""
+    def step(self, minute: int, soc: Floats, hours: float, held: Floats) -> tuple[Floats, Floats]:
+        """Return power [kW] and SOC after `hours` of the owners' rule at `minute` of the day.
+
+        `held` is the charging power chosen at the begin of a window, NaN where none is; it is
+        kept up to date in place.
+        """
         memory, reading, own = self.memory, self.reading, self._own_minute(minute)
         into, out = self.per_soc_kwh("in"), self.per_soc_kwh("out")
         power = np.zeros_like(soc)
         charge, deliver = reading.charge[own], reading.deliver[own]
+        held[~charge] = np.nan
         if charge.any():
             room_kw = np.maximum(memory["full"] - soc, 0.0) * into / hours
-            spread = self._spread_kw(own, soc) * memory["pace"]
-            wanted = np.where(np.isnan(memory["charge_kw"]), spread, memory["charge_kw"])
-            drawn = np.minimum(np.minimum(wanted, self.rated_kw), room_kw)
+            begins = charge & np.isnan(held)
+            if begins.any():
+                pace = 1.0 / memory["share"]
+                pace = np.where(np.isnan(pace), memory["pace"], pace)
+                chosen = np.minimum(self._spread_kw(own, soc) * pace, self.rated_kw)
+                np.copyto(held, chosen, where=begins)
+            drawn = np.minimum(held, room_kw)
             power = np.where(charge, -drawn, power)
         if deliver.any():
             stock_kwh = np.maximum(soc - memory["empty"], 0.0) * out
             spare = stock_kwh - self.rated_kw * reading.dearer_h[own]
             over_h = np.where(memory["hasty"] > 0.0, hours, reading.equal_h[own])
             fed = np.minimum(spare / np.maximum(over_h, hours), stock_kwh / hours)
-            power = np.where(deliver, np.clip(fed, 0.0, self.rated_kw), power)
-        return power, soc - power * hours / np.where(power < 0.0, into, out)
+            fed = np.minimum(np.maximum(fed, 0.0), self.rated_kw)
+            power = np.where(deliver, fed, power)
+        cells = power + np.where(power == 0.0, 0.0, STANDING * self.rated_kw)
+        return power, soc - cells * hours / np.where(power < 0.0, into, out)
 
     def forecast(self, now_ms: int, until_ms: int) -> Floats:
         """Return the shadow's mean power by quarter of an hour, float64[quarters, n]."""
         quarters = max(-(-(until_ms - now_ms) // (PLAN_STEP_MIN * 60_000)), 1)
-        soc = self.memory["soc"].copy()
+        soc, held = self.memory["soc"].copy(), self.memory["charge_kw"].copy()
         out = np.zeros((quarters, len(soc)))
         for q in range(quarters):
             for third in range(3):
                 minute = minute_of_day(now_ms + (q * PLAN_STEP_MIN + third * 5) * 60_000)
-                power, soc = self.step(minute, soc, 5.0 / 60.0)
+                power, soc = self.step(minute, soc, 5.0 / 60.0, held)
                 out[q] += power / 3.0
         return out
 

@@ -34,12 +34,19 @@ class Pen:
         extra = {"written_ms": np.full(kind.n, NEVER_MS, np.int64)}
         self.memory = Table(("written",), kind.n, extra)
 
-    def put(self, now_ms: int, rows: NDArray[np.int64], values: Floats) -> list[SetPoint]:
-        """Return the writes that bring `rows` to `values` (none, or one `SetPoint`)."""
+    def put(
+        self, now_ms: int, rows: NDArray[np.int64], values: Floats, least: Floats | None = None
+    ) -> list[SetPoint]:
+        """Return the writes that bring `rows` to `values` (none, or one `SetPoint`).
+
+        What stands below `least` is written however little it changes.
+        """
         values = np.clip(values, self.low[rows], self.high[rows])
         held, since = self.memory["written"], whole(self.memory, "written_ms")
         old = now_ms - since[rows] >= REFRESH_MS
         moved = np.abs(values - held[rows]) > self.change[rows]
+        if least is not None:
+            moved |= (held[rows] < np.minimum(least, self.high[rows])) & (values > held[rows])
         go = (old | moved) & np.isfinite(values)
         rows, values = rows[go], values[go]
         if len(rows) == 0:
@@ -77,11 +84,12 @@ class Desk:
         return {f"pen.{kind}.{point}": pen.memory for (kind, point), pen in self.pens.items()}
 
     def put(
-        self, now_ms: int, kind: str, point: str, rows: NDArray[np.int64], values: Floats
-    ) -> list[SetPoint]:
+        self, now_ms: int, kind: str, point: str, rows: NDArray[np.int64], values: Floats,
+        least: Floats | None = None,
+    ) -> list[SetPoint]:  # fmt: skip
         """Write `point` of `kind`; nothing where the kind has no such set-point."""
         pen = self.pens.get((kind, point))
-        return [] if pen is None or len(rows) == 0 else pen.put(now_ms, rows, values)
+        return [] if pen is None or len(rows) == 0 else pen.put(now_ms, rows, values, least)
 
     def commanded(self, kind: str) -> NDArray[np.bool_] | None:
         """Return where any set-point of `kind` may be in force, None if the kind has none."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS
 from twin.control.aggregator import Settlement
@@ -23,7 +24,13 @@ from twin.record.exchange import Actions, Calendar, Inventory, Reading, Reports,
 from twin.record.orders import Notice, Order, OrderKind
 from twin.units import KW_PER_MW
 
-SLOW_POLL_MS = 5 * MINUTE_MS  # terminals and meters while no order is known
+# Minutes between two polls of what nothing is done with: five, less where power moves by more
+# than the accuracy that supervision owes (clouds, vehicles, customers).
+SLOW_POLL_MIN = 5
+POLL_MIN = {"solar": 1, "charging": 2, "terminal": 3}
+CLOSE_MS = 15 * MINUTE_MS  # before an order from when everything it needs is read each minute
+ALWAYS = ("storage", "city")
+LOAD_MANAGEMENT = OrderKind.LOAD_MANAGEMENT
 
 
 class Platform(BaseLogic):
@@ -80,13 +87,35 @@ class Platform(BaseLogic):
     # -- one minute --------------------------------------------------------------------------
 
     def plan(self, now_ms: int) -> Sequence[str]:
-        """Read the flexible fleet each minute, terminals and meters every five minutes.
+        """Read storage and city each minute, the rest when its turn comes.
 
-        While an order is known or something is still held, everything is read each minute.
+        From shortly before an order until everything is given back, what it commands is read
+        each minute: the flexible kinds, meters while it is in force, terminals for a rigid one.
         """
-        every = self._alert(now_ms) or now_ms % SLOW_POLL_MS == 0
-        slow = ("terminal", "meter")
-        return tuple(k for k in self.inventory.kinds if every or k not in slow)
+        always = set(ALWAYS)
+        near = [o for o in self.book.live() if now_ms >= o.start_ms - CLOSE_MS]
+        near = [o for o in near if now_ms < Response.end_of(o)]
+        if near or self.response.acting or self.flexible.acting:
+            always |= set(FLEXIBLE)
+        if any(o.start_ms <= now_ms for o in near):
+            always.add("meter")
+        rigid = self.curtailment is not None and self.curtailment.acting
+        if rigid or any(o.kind is LOAD_MANAGEMENT for o in near):
+            always |= {"terminal", *FLEXIBLE}
+        minute = now_ms // MINUTE_MS
+        return tuple(
+            kind
+            for place, kind in enumerate(self.inventory.kinds)
+            if kind in always
+            or (minute - place) % self._poll_min(kind) == 0
+            or not self.fleet.known(kind)
+        )
+
+    def _poll_min(self, kind: str) -> int:
+        """Return every how many minutes `kind` is read when nothing is done with it."""
+        if kind == "solar" and not self.fleet.watch[kind].or_zero("power_kw").any():
+            return SLOW_POLL_MIN  # by night there is nothing to follow
+        return POLL_MIN.get(kind, SLOW_POLL_MIN)
 
     def _alert(self, now_ms: int) -> bool:
         busy = self.response.busy or self.flexible.busy
@@ -111,19 +140,21 @@ class Platform(BaseLogic):
         # A notice may come between two control periods; it is acted on at the next one.
         if now_ms - self.acted_ms >= self.calendar.control_period_ms:
             self.acted_ms = now_ms
-            setpoints, settlement = self._act(now_ms)
+            self.habits.observe(now_ms, self.fleet, self._touched, readings)
+            if self._alert(now_ms):
+                setpoints, settlement = self._act(now_ms)
         figures = self._figures(now_ms)
-        return Actions(setpoints, Reports(self.fleet.reports(), alarms, figures, settlement))
+        belief = self.fleet.reports(readings)
+        return Actions(setpoints, Reports(belief, alarms, figures, settlement))
+
+    def _touched(self, kind: str) -> NDArray[np.bool_]:
+        """Return which devices of `kind` do not show what they would do by themselves."""
+        touched = self.response.without.touched(kind) | self.flexible.without.touched(kind)
+        if self.curtailment is not None and self.curtailment.busy:
+            touched |= self.curtailment.behind_open(kind)
+        return touched
 
     def _act(self, now_ms: int) -> tuple[list[SetPoint], list[Mapping[str, object]]]:
-        touched = {
-            kind: self.response.without.touched(kind) | self.flexible.without.touched(kind)
-            for kind in self.habits.kinds
-        }
-        if self.curtailment is not None and self.curtailment.busy:
-            for kind in touched:
-                touched[kind] = touched[kind] | self.curtailment.behind_open(kind)
-        self.habits.observe(now_ms, self.fleet, touched)
         load_mw = self.fleet.scalar("city", "load_mw")
         call = self._current(now_ms, OrderKind.DEMAND_RESPONSE, OrderKind.CAPABILITY)
         cut = self._current(now_ms, OrderKind.LOAD_MANAGEMENT)
@@ -140,9 +171,9 @@ class Platform(BaseLogic):
         if before == "hold" and self.response.numbers.stage != "hold":
             settlement = self.settlement.close(self.response.numbers.order_id)
 
+        self.flexible.with_batteries = self.response.numbers.stage == "idle"
         if self.curtailment is not None and (cut is not None or self.curtailment.busy):
             busy = self.response.numbers.stage in ("prepare", "hold")
-            self.flexible.with_batteries = self.response.numbers.stage == "idle"
             out += self.curtailment.run(now_ms, cut, self.fleet, load_mw, not busy)
         elif self.flexible.busy:
             out += self.flexible.run(now_ms, None, self.fleet, load_mw)

@@ -25,14 +25,15 @@ Floats = NDArray[np.float64]
 # Assumed: rebounds of 10 to 40 % last half an hour to two hours where nobody staggers them.
 CATCH_UP = {"aircon": 1.06, "charging": 1.15}
 CATCH_UP_ELSE = 1.10
+# Set-points of buildings come back as slowly as they rose, so that the heat which the masses
+# took in leaves them at the rate at which it came; limits stay on until then.
 LIFT_MIN = {
-    "aircon": (75.0, 180.0),
+    "aircon": (120.0, 210.0),
     "charging": (60.0, 150.0),
-    "industry": (0.0, 60.0),
+    "industry": (0.0, 120.0),  # lines with stock left wait, so that not all refill at once
     "shorepower": (0.0, 60.0),
 }
 LIFT_MIN_ELSE = (30.0, 90.0)
-OFFSET_MIN = 45.0  # over which raised set-points come back
 BATTERY_MS = 4 * HOUR_MS
 LEVEL = 0.6  # of what other kinds give or take back is levelled by batteries (assumed)
 
@@ -58,7 +59,7 @@ class Recovery:
 
     def run(
         self, now_ms: int, fleet: Supervision, with_batteries: bool, others_kw: float
-    ) -> tuple[list[SetPoint], bool]:
+    ) -> tuple[list[SetPoint], bool]:  # fmt: skip
         """Return this minute's writes, and whether everything is back.
 
         `others_kw` is what all kinds but batteries still take off the grid (negative: their
@@ -92,19 +93,18 @@ class Recovery:
         stay = np.flatnonzero(touched & (lift > minutes))
         out = self.desk.release(kind, go)
         if kind == "industry":
-            paused = stay[self.levers.memory[kind]["paused"][stay] > 0.0]
+            held = self.levers.memory[kind]["paused"]
+            empty = stay[fleet.watch[kind].or_zero("stock_h")[stay] < flex.STOCK_RESERVE_H]
+            held[empty] = 0.0
+            out += self.desk.release(kind, empty)
+            paused = stay[held[stay] > 0.0]
             return out + self.desk.put(now_ms, kind, "pause", paused, np.ones(len(paused)))
         limit = CATCH_UP.get(kind, CATCH_UP_ELSE) * self.levers.without.demand_kw(kind)
-        if kind in ("charging", "swap"):
-            least = flex.PROMISE_RESERVE * fleet.watch[kind].or_zero("minimum_kw")
-            limit = np.maximum(limit, least)
         if kind == "aircon":
             offset = self.levers.memory[kind]["offset_c"]
-            # Backwards in the time that is left, so that all arrive at 0.
-            left = max(OFFSET_MIN - minutes, 0.0)
-            offset *= left / (left + 1.0)
+            offset[:] = np.maximum(offset - flex.DRIFT_C_H / 60.0, 0.0)
             out += self.desk.put(now_ms, kind, "setpoint_offset_c", stay, offset[stay])
-        out += self.desk.put(now_ms, kind, "limit_kw", stay, limit[stay])
+        out += self.levers.limit(now_ms, kind, stay, limit[stay], fleet)
         if kind in LIMITED:
             for point in ("v2g_kw", "fuelcell_kw"):
                 out += self.desk.put(now_ms, kind, point, stay, np.zeros(len(stay)))

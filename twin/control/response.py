@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.clock import HOUR_MS, MINUTE_MS, minute_of_day
+from twin.clock import HOUR_MS, MINUTE_MS
 from twin.control import flexibility as flex
-from twin.control.baseline import Counterfactual, Habits, keyed_fraction
+from twin.control.baseline import Counterfactual, Habits
 from twin.control.levers import Levers
 from twin.control.pacing import Desk
 from twin.control.recovery import Recovery
+from twin.control.stocking import Stocking
 from twin.control.supervision import Supervision
 from twin.record.exchange import Calendar, Inventory, SetPoint
 from twin.record.orders import Order, OrderForm, OrderKind
@@ -34,11 +35,6 @@ CAP_AIM = 0.985  # of a cap
 LEAD_MS = 4 * MINUTE_MS  # whole this long before it must be
 INTEGRAL = 0.2  # of the error each minute goes into the correction
 MOST_CORRECTION = 0.15  # of the target
-REBOUND_AIM = 0.25  # of the order that may come back at once; the limit is 0.40
-PEAK_ROOM = 0.8  # of the room below the forecast maximum that a rebound may use
-KEPT_USED = 0.85  # of what batteries will be asked for while owners would charge (assumed)
-MOST_KEPT = 0.8  # of the batteries that would deliver: the others show what owners do (assumed)
-PAYBACK_HOURS = 4
 HOLD_ON_MS = 2 * HOUR_MS  # a capability call is held on for two hours from its deadline
 
 
@@ -79,6 +75,9 @@ class Response:
         self.without = Counterfactual(name, inventory, habits)
         self.levers = Levers(name, inventory, habits, self.without, desk)
         self.recovery = Recovery(inventory, self.levers, desk)
+        self.stocking: Stocking | None = None
+        if habits.owners is not None:
+            self.stocking = Stocking(calendar, habits.owners, self.levers, self.without)
         self.numbers = Numbers()
         # Worked out anew at every run.
         self.up: dict[str, Floats] = {}
@@ -95,6 +94,11 @@ class Response:
     def busy(self) -> bool:
         """Whether an order is prepared, held or recovered from."""
         return self.numbers.stage != "idle"
+
+    @property
+    def acting(self) -> bool:
+        """Whether an order is held or recovered from."""
+        return self.numbers.stage in ("hold", "recover")
 
     def run(
         self, now_ms: int, order: Order | None, fleet: Supervision, load_mw: float | None,
@@ -186,55 +190,19 @@ class Response:
         out: list[SetPoint] = []
         if order.start_ms - now_ms <= HOUR_MS:
             out += self.levers.lines(now_ms, order.start_ms, lines, self.up, fleet)
-        owners = self.habits.owners
-        if owners is None or not self.with_batteries:
+        if self.stocking is None or not self.with_batteries:
             return out
-        # Owners who would deliver now: keep back what the forecast load leaves room for.
-        # Some are held whole, so that the others still show what owners do.
         use = self.levers.usable("storage", now_ms, fleet, everyone)
-        base = owners.coming_kw(now_ms)
-        delivering = use & (base > 0.0)
-        would = float(base[delivering].sum())
-        # No more than the event will take: a battery that is full too early cannot go on
-        # charging as its owner would, which counts as reduction that nobody ordered.
-        gained = owners.stock_kwh(fleet.watch["storage"].or_zero("soc"))
-        gained = (gained - owners.stock_kwh(owners.memory["soc"]))[use]
-        ahead = self.levers.quarters(order.start_ms, order.end_ms)[:, use].sum(axis=1)
-        charging_h = float(np.count_nonzero(ahead < 0.0)) / 4.0
-        event_h = (order.end_ms - order.start_ms) / HOUR_MS if charging_h == 0.0 else charging_h
-        most_kwh = KEPT_USED * part * float(self.up["storage"].sum()) * event_h
-        if float(gained.sum()) >= most_kwh:
-            delivering &= False
-        kept = min(PEAK_ROOM * self.room_kw(now_ms) / max(would, 1e-6), MOST_KEPT)
-        hold = delivering & (keyed_fraction(np.arange(len(use)), 7) < kept)
-        if hold.any():
-            out += self.levers.command_batteries(now_ms, np.zeros(len(use)), hold)
-        out += self.desk.release("storage", np.flatnonzero(self.without.touched("storage") & ~hold))
-        return out
-
-    def room_kw(self, now_ms: int) -> float:
-        """Return how far the forecast load is below the day's maximum."""
-        typical = self.calendar.typical_load_mw
-        return float(typical.max() - typical[minute_of_day(now_ms)]) * KW_PER_MW
-
-    def _payback_kwh(self, end_ms: int, fleet: Supervision) -> float:
-        """Return what batteries may owe at `end_ms`: the room of their delivering hours.
-
-        A part of the rebound belongs to buildings and chargers; batteries get half of it, and
-        what was kept back before the order on top.
-        """
-        owners = self.habits.owners
-        if owners is None:
-            return 0.0
-        soc = fleet.watch["storage"].or_zero("soc")
-        kept = owners.stock_kwh(soc) - owners.stock_kwh(owners.memory["soc"])
-        total = float(kept[self.without.touched("storage")].sum())
-        for quarter in range(4 * PAYBACK_HOURS):
-            at = end_ms + quarter * HOUR_MS // 4
-            base = float(np.maximum(self.levers.quarters(at, at + 1), 0.0).sum())
-            room = min(PEAK_ROOM * self.room_kw(at), REBOUND_AIM * self.numbers.asked_kw)
-            total += min(base, 0.5 * room) / 4.0
-        return total
+        slow = sum(float(v.sum()) for k, v in self.up.items() if k != "storage")
+        event_h = (order.end_ms - order.start_ms) / HOUR_MS
+        wanted_kwh = np.inf if everyone else max(asked - slow, 0.0) * event_h
+        # Owners of whom nobody has seen yet how they charge are watched first.
+        use &= self.stocking.owners.followed(now_ms) | self.without.touched("storage")
+        total_kw = self.stocking.power_kw(now_ms, order.start_ms, wanted_kwh, use, fleet)
+        if total_kw is None:
+            out += self.desk.release("storage", np.flatnonzero(self.without.touched("storage")))
+            return out
+        return out + self.levers.batteries(now_ms, total_kw, use, fleet)[0]
 
     def _hold(
         self, now_ms: int, order: Order, end_ms: int, fleet: Supervision,
@@ -247,7 +215,9 @@ class Response:
             self.without.freeze(now_ms, fleet, self.other)
             self.without.update(now_ms, fleet)
             levers.look_ahead(now_ms)
-            numbers.stage, numbers.safe_kwh = "hold", self._payback_kwh(end_ms, fleet)
+            numbers.stage = "hold"
+            if self.stocking is not None:
+                numbers.safe_kwh = self.stocking.payback_kwh(end_ms, numbers.asked_kw, fleet)
         levers.look_ahead(now_ms)
         # "All you have" is what lasts to the window's end; after it, what is left goes on.
         last_ms = order.end_ms if now_ms < order.end_ms else end_ms
@@ -264,7 +234,9 @@ class Response:
             # is level.
             since = max((now_ms - order.start_ms) / HOUR_MS, 0.0)
             rise = flex.aircon_rise(since, hours) * max(self.cut_kw.get("aircon", 0.0), 0.0)
-            target = fast + slow_cut + rise
+            # What the slow ones will give on average: half by what is seen of them, half by
+            # what they were thought to have (assumed).
+            target = fast + 0.5 * (slow_cut + rise) + 0.5 * slow
             part = 1.0
         else:
             asked = self._asked_kw(order, load_mw) if part_kw is None else part_kw

@@ -28,6 +28,8 @@ def build_inventory(
     nameplates: Mapping[str, Columns],
 ) -> Inventory:
     """Return the inventory, with the pseudo kinds ``meter`` (rows are sites) and ``city``."""
+    # Expected host load is how the city was made, not what anybody registered.
+    sites = Columns({name: column for name, column in sites.items() if name != "host_kw"})
     kinds = {
         name: KindInventory(name, KINDS[name].points, KINDS[name].setpoints, plate)
         for name, plate in nameplates.items()

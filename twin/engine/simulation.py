@@ -112,7 +112,9 @@ class Simulation:
         self.injections: dict[str, NDArray[np.float64]] = {}
         # Timeline entries done, set-point writes numbered, timeline entries told to the logic.
         self.counters = Table((), 0, {"done": np.zeros(3, np.int64)})
-        self.period = Table((), 0, {"seconds": np.zeros(1, np.int64)})
+        # The unfinished grid period, and what the infeed meters showed in the last finished one.
+        last = {"seconds": np.zeros(1, np.int64), "load_mw": np.full(1, np.nan)}
+        self.period = Table((), 0, last)
 
     def begin(self, now_ms: int) -> None:
         """Set the fleet to a plausible state at `now_ms`, before anything has run."""
@@ -217,9 +219,8 @@ class Simulation:
         if name == "meter":
             return self.sites.state["demand_kw"][None, :].copy()
         if name == "city":
-            flow = self.snapshot
             air = self.world.weather.at(self.now_ms).temperature_c
-            load = np.nan if flow is None else flow.load_mw
+            load = self.period["load_mw"][0]
             pumped = self.world.pumped_mw[minute_of_day(self.now_ms)]
             return np.array([[load], [air], [pumped]])
         kind = self.kinds[name]
@@ -240,6 +241,9 @@ class Simulation:
                 number = int(self.counters["done"][1])
                 self.recorder.wrote(self.now_ms, write, point, outcome, number)
             self.counters["done"][1] += 1
+        if any(write.kind == "terminal" for write in actions.setpoints):
+            terminal = self.kinds["terminal"]
+            self.sites.switch(self.kinds, terminal if isinstance(terminal, Terminal) else None)
 
     def _minute(self) -> None:
         env = self._environment(self.now_ms)
@@ -296,6 +300,7 @@ class Simulation:
                 self.injections["plant_mw"],
                 float(self.injections["pumped_mw"]),
             )
+            self.period["load_mw"] = self.snapshot.load_mw
         ended = {name: kind.drain() for name, kind in self.kinds.items()}
         if self.recorder is not None:
             self.recorder.period(self, Period(start_ms, seconds, means, background, ended, env))

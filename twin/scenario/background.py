@@ -107,7 +107,7 @@ def residual(
         devices = (smooth_day(sink.smooth_kw) + sink.sharp_kw).reshape(shape)
         modelled = smooth_day(sink.aircon_kw).reshape(shape)
     rest = target_kw - devices
-    lowest = (rest / target_kw.max(axis=2, keepdims=True)).min(axis=2)
+    lowest = (rest / np.maximum(target_kw.max(axis=2, keepdims=True), 1e-9)).min(axis=2)
     if lowest.min() < -NEGATIVE_SHARE:
         sector, district = np.unravel_index(int(lowest.argmin()), lowest.shape)
         raise RunBroken(

@@ -13,11 +13,13 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 _MODELS = ("assets", "city", "engine", "grid", "kernels", "record", "scenario")
+_BASE = ("chance", "clock", "units")
 _LIBRARIES = ("numpy", "numba", "pandapower", "lightsim2grid", "pvlib")
 
 
@@ -38,11 +40,13 @@ def program_hash() -> str:
     """Return a hash of the models' source, their data and the libraries' versions."""
     h = hashlib.blake2b(digest_size=16)
     package = Path(str(files("twin")))
+    found = [package / f"{name}.py" for name in _BASE]
     for folder in _MODELS:
-        for path in sorted((package / folder).rglob("*")):
-            if path.suffix in (".py", ".toml", ".csv", ".json"):
-                h.update(str(path.relative_to(package)).encode())
-                h.update(path.read_bytes())
+        found += sorted((package / folder).rglob("*"))
+    for path in found:
+        if path.suffix in (".py", ".toml", ".csv", ".json"):
+            h.update(str(path.relative_to(package)).encode())
+            h.update(path.read_bytes())
     h.update(" ".join(f"{name} {version(name)}" for name in _LIBRARIES).encode())
     return h.hexdigest()
 
@@ -57,9 +61,9 @@ def read_arrays(name: str) -> dict[str, NDArray[np.generic]] | None:
     """Return cached arrays, or None where there are none or they cannot be read."""
     path = cache_folder() / f"{name}.npz"
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             return {k: held[k] for k in held.files}
-    except (OSError, ValueError, EOFError, KeyError):
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
         return None
 
 

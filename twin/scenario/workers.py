@@ -38,9 +38,9 @@ class Worker(Generic[T]):
 
     def __init__(self, job: Callable[[], T]) -> None:
         self._pid: int | None = None
-        self._done: T | None = None
+        self._done: tuple[T] | None = None  # a tuple, since the work may return None
         if not can_fork():
-            self._done = job()
+            self._done = (job(),)
             return
         self._read, write = os.pipe()
         with warnings.catch_warnings():
@@ -55,39 +55,46 @@ class Worker(Generic[T]):
 
     def result(self) -> T:
         """Wait for the work; raises RunBroken where it broke."""
+        if self._done is not None:
+            return self._done[0]
         if self._pid is None:
-            assert self._done is not None
-            return self._done
-        with os.fdopen(self._read, "rb") as pipe:
+            raise RunBroken("a parallel run has no result: it broke off or was stopped")
+        # The pipe stays ours until the child is gone: an interruption leaves both to `stop`.
+        with os.fdopen(self._read, "rb", closefd=False) as pipe:
             payload = pipe.read()
-        os.waitpid(self._pid, 0)
-        self._pid = None
+        self._leave()
         if len(payload) == 0:
             raise RunBroken("a parallel run ended without a result (killed, or out of memory)")
         ok, found = pickle.loads(payload)  # our own child's words
         if not ok:
             raise RunBroken(f"a parallel run broke off: {found}")
-        self._done = found
-        return self._done
+        self._done = (found,)
+        return self._done[0]
 
     def stop(self) -> None:
         """End the child at once if it is still at work."""
         if self._pid is not None:
             os.kill(self._pid, signal.SIGKILL)
-            os.close(self._read)
-            os.waitpid(self._pid, 0)
-            self._pid = None
+            self._leave()
+
+    def _leave(self) -> None:
+        pid, self._pid = self._pid, None
+        os.close(self._read)
+        if pid is not None:
+            os.waitpid(pid, 0)
 
 
 def _serve(job: Callable[[], object], write: int) -> None:
     """Work, answer, and leave without the parent's exit handlers."""
     try:
-        payload = pickle.dumps((True, job()))
-    except BaseException:
-        payload = pickle.dumps((False, traceback.format_exc()))
-    with os.fdopen(write, "wb") as pipe:
-        pipe.write(payload)
-    os._exit(0)
+        try:
+            payload = pickle.dumps((True, job()))
+        except BaseException:
+            payload = pickle.dumps((False, traceback.format_exc()))
+        with os.fdopen(write, "wb") as pipe:
+            pipe.write(payload)
+    finally:  # also when the parent is gone: a child must never go on with its parent's work
+        os._exit(0)
 
 
 def private_mib() -> float:
