@@ -20,16 +20,12 @@ from twin.control.logic import BaseLogic
 from twin.control.pacing import Desk
 from twin.control.response import Numbers, Response
 from twin.control.supervision import Supervision
+from twin.record.alarms import poll_period_ms
 from twin.record.exchange import Actions, Calendar, Inventory, Reading, Reports, SetPoint
 from twin.record.orders import Notice, Order, OrderKind
 from twin.units import KW_PER_MW
 
-# Minutes between two polls of what nothing is done with: five, less where power moves by more
-# than the accuracy that supervision owes (clouds, vehicles, customers).
-SLOW_POLL_MIN = 5
-POLL_MIN = {"solar": 1, "charging": 2, "terminal": 3}
 CLOSE_MS = 15 * MINUTE_MS  # before an order from when everything it needs is read each minute
-ALWAYS = ("storage", "city")
 LOAD_MANAGEMENT = OrderKind.LOAD_MANAGEMENT
 
 
@@ -87,12 +83,12 @@ class Platform(BaseLogic):
     # -- one minute --------------------------------------------------------------------------
 
     def plan(self, now_ms: int) -> Sequence[str]:
-        """Read storage and city each minute, the rest when its turn comes.
+        """Read each kind at the period that supervision expects of it (alarms.toml), in turn.
 
         From shortly before an order until everything is given back, what it commands is read
         each minute: the flexible kinds, meters while it is in force, terminals for a rigid one.
         """
-        always = set(ALWAYS)
+        always = {"city"}
         near = [o for o in self.book.live() if now_ms >= o.start_ms - CLOSE_MS]
         near = [o for o in near if now_ms < Response.end_of(o)]
         if near or self.response.acting or self.flexible.acting:
@@ -107,15 +103,9 @@ class Platform(BaseLogic):
             kind
             for place, kind in enumerate(self.inventory.kinds)
             if kind in always
-            or (minute - place) % self._poll_min(kind) == 0
+            or (minute - place) % max(poll_period_ms(kind) // MINUTE_MS, 1) == 0
             or not self.fleet.known(kind)
         )
-
-    def _poll_min(self, kind: str) -> int:
-        """Return every how many minutes `kind` is read when nothing is done with it."""
-        if kind == "solar" and not self.fleet.watch[kind].or_zero("power_kw").any():
-            return SLOW_POLL_MIN  # by night there is nothing to follow
-        return POLL_MIN.get(kind, SLOW_POLL_MIN)
 
     def _alert(self, now_ms: int) -> bool:
         busy = self.response.busy or self.flexible.busy
