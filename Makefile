@@ -57,7 +57,7 @@ coverage: $(STAMP)
 # Hashes of every file of a version, so that the lock serves other Pythons and machines too.
 # Known hashes are kept; new versions are downloaded to be hashed, which takes its time.
 lock: $(STAMP)
-	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev \
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras --extra dev \
 		--no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 		--output-file requirements.lock pyproject.toml
 
