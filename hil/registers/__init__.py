@@ -1,0 +1,1 @@
+"""Register maps as data, their codec, and the bank that servers read."""
