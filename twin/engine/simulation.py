@@ -7,8 +7,10 @@ from `now_ms` alone, so that a run can be saved, resumed and forked at any milli
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,11 +22,12 @@ from twin.assets.kind import Kind
 from twin.assets.site import Sites
 from twin.assets.terminal import Terminal
 from twin.clock import MINUTE_MS, SECOND_MS, minute_of_day
+from twin.engine.injection import injections, meter_kw
 from twin.engine.telemetry import Channel, copy_channels
 from twin.engine.timeline import BranchOutage, ContactLoss, Entry, Phase
-from twin.engine.world import POWER_FACTOR_TAN, World
+from twin.engine.world import World
 from twin.grid import GridOperation, GridSnapshot
-from twin.record.exchange import Actions, Logic, Outcome, Reading, Reports, SetPoint
+from twin.record.exchange import Logic, Outcome, Reading, Reports, SetPoint
 from twin.record.orders import Notice
 from twin.record.table import Table
 
@@ -72,9 +75,6 @@ class Sink(Protocol):
         ...
 
 
-GENERATING = ("solar", "storage")  # inverters at unity power factor
-
-
 class Simulation:
     """One run in progress.
 
@@ -107,19 +107,30 @@ class Simulation:
         self.logic = logic
         self.recorder = recorder
         self.now_ms = world.start_ms
-        self.timeline: tuple[Entry, ...] = world.timeline
+        self.timeline = world.timeline
         self.snapshot: GridSnapshot | None = None
         self.injections: dict[str, NDArray[np.float64]] = {}
-        # Timeline entries done, set-point writes numbered, timeline entries told to the logic.
+        # Timeline entries done, set-points numbered, timeline entries told to the logic; writes
+        # on the timeline are none of the first: a live run and its replay count alike.
         self.counters = Table((), 0, {"done": np.zeros(3, np.int64)})
         # The unfinished grid period, and what the infeed meters showed in the last finished one.
         last = {"seconds": np.zeros(1, np.int64), "load_mw": np.full(1, np.nan)}
         self.period = Table((), 0, last)
 
+    @property
+    def timeline(self) -> tuple[Entry, ...]:
+        """What happens from outside: entries by time, then writes by time."""
+        return (*self._events, *self._writes)
+
+    @timeline.setter
+    def timeline(self, entries: Sequence[Entry]) -> None:
+        self._events = tuple(e for e in entries if e.phase != Phase.SET_POINT)
+        self._writes = tuple(e for e in entries if e.phase == Phase.SET_POINT)
+
     def begin(self, now_ms: int) -> None:
         """Set the fleet to a plausible state at `now_ms`, before anything has run."""
         self.now_ms = now_ms
-        env = self._environment(now_ms)
+        env = self.world.environment(now_ms)
         for kind in self.kinds.values():
             kind.warm(env)
 
@@ -134,6 +145,7 @@ class Simulation:
         for period_ms, phase in self._beats():
             calendar.process(_beat(calendar, agenda, period_ms, phase))
         calendar.process(self._alarm_clock(calendar, agenda))
+        calendar.process(self._mail(calendar, agenda))
         while self.now_ms < until_ms:
             while calendar.peek() <= self.now_ms:
                 calendar.step()
@@ -154,23 +166,35 @@ class Simulation:
     def _alarm_clock(
         self, calendar: simpy.Environment, agenda: list[Phase]
     ) -> Generator[simpy.Event, Any, None]:
-        for entry in self.timeline[int(self.counters["done"][0]) :]:
+        for entry in self._events[int(self.counters["done"][0]) :]:
             yield calendar.timeout(max(entry.now_ms - calendar.now, 0))
             agenda.append(Phase.DISTURB)
             if isinstance(entry.what, Notice):
                 agenda.append(Phase.CONTROL)
+
+    def _mail(
+        self, calendar: simpy.Environment, agenda: list[Phase]
+    ) -> Generator[simpy.Event, Any, None]:
+        first = bisect_left(self._writes, int(calendar.now), key=_when)
+        for entry in self._writes[first:]:
+            yield calendar.timeout(entry.now_ms - calendar.now)
+            agenda.append(Phase.SET_POINT)
 
     def _perform(self, phase: Phase) -> None:
         if phase is Phase.DISTURB:
             self._disturb()
         elif phase is Phase.CONTROL and self.logic is not None:
             self._control(self.logic)
+        elif phase is Phase.SET_POINT:
+            first = bisect_left(self._writes, self.now_ms, key=_when)
+            due = takewhile(lambda e: e.now_ms == self.now_ms, self._writes[first:])
+            self._apply([e.what for e in due if isinstance(e.what, SetPoint)])
         elif phase is Phase.MINUTE:
             self._minute()
 
     def _stretch(self, until_ms: int) -> None:
         """Step the fleet to `until_ms`, then flow and snapshot where a period ends."""
-        env = self._environment(self.now_ms)
+        env = self.world.environment(self.now_ms)
         seconds = (until_ms - self.now_ms) // SECOND_MS
         for kind in self.kinds.values():
             kind.step(self.now_ms, seconds, env)
@@ -182,7 +206,7 @@ class Simulation:
     # -- the phases --------------------------------------------------------------------------
 
     def _disturb(self) -> None:
-        for entry in self.timeline[int(self.counters["done"][0]) :]:
+        for entry in self._events[int(self.counters["done"][0]) :]:
             if entry.now_ms > self.now_ms:
                 break
             self.counters["done"][0] += 1
@@ -199,12 +223,12 @@ class Simulation:
         actions = logic.digest(self.now_ms, readings, self._notices())
         if self.recorder is not None:
             self.recorder.believe(self, actions.reports)
-        self._apply(actions)
+        self._apply(actions.setpoints)
 
     def _notices(self) -> Sequence[Notice]:
         done, told = int(self.counters["done"][0]), int(self.counters["done"][2])
         self.counters["done"][2] = done
-        return [e.what for e in self.timeline[told:done] if isinstance(e.what, Notice)]
+        return [e.what for e in self._events[told:done] if isinstance(e.what, Notice)]
 
     def readings(self, names: Sequence[str]) -> dict[str, Reading]:
         """Return readings of the kinds named, taken from the last finished tick."""
@@ -228,12 +252,24 @@ class Simulation:
         kind.read(out)
         return out
 
-    def _apply(self, actions: Actions) -> None:
-        for write in actions.setpoints:
+    def write(self, setpoints: Sequence[SetPoint]) -> None:
+        """Apply set-points from outside now, between two calls of `run`.
+
+        They come after the timeline's entries of this moment and before its minute begins, as
+        `timeline` entries in `Phase.SET_POINT` do: the command log replays to the same bits.
+        A digest of this very moment, where the run has a logic of its own, comes later.
+        """
+        self._disturb()
+        self._apply(setpoints)
+
+    def _apply(self, setpoints: Sequence[SetPoint]) -> None:
+        for write in setpoints:
             kind = self.kinds[write.kind]
             point = next(i for i, p in enumerate(kind.setpoints) if p.name == write.point)
             rows = np.asarray(write.rows, np.int64)
             values = np.asarray(write.values, np.float64)
+            if len(rows) == 0:
+                continue  # leaves no line in the log, so it takes no number either
             outcome = np.full(len(rows), Outcome.LOST, np.uint8)
             heard = self.channels[write.kind].reachable()[rows]
             outcome[heard] = kind.apply(point, rows[heard], values[heard], self.now_ms)
@@ -241,17 +277,15 @@ class Simulation:
                 number = int(self.counters["done"][1])
                 self.recorder.wrote(self.now_ms, write, point, outcome, number)
             self.counters["done"][1] += 1
-        if any(write.kind == "terminal" for write in actions.setpoints):
+        if any(write.kind == "terminal" for write in setpoints):
             terminal = self.kinds["terminal"]
             self.sites.switch(self.kinds, terminal if isinstance(terminal, Terminal) else None)
 
     def _minute(self) -> None:
-        env = self._environment(self.now_ms)
+        env = self.world.environment(self.now_ms)
         terminal = self.kinds.get("terminal")
         rigid = terminal if isinstance(terminal, Terminal) else None
-        demand = self.world.demand
-        people = np.array([1.0, env.occupancy, 1.0])[:, None]
-        curve = (demand.free_at(self.now_ms) + demand.aircon_at(self.now_ms)) * people
+        curve = self.world.demand.curve_at(self.now_ms, env.occupancy)
         noise = self.sites.noise(self.now_ms)
         self.sites.switch(self.kinds, rigid)
         self.sites.minute(env, curve, noise, rigid)
@@ -264,34 +298,12 @@ class Simulation:
         self.period["seconds"][0] = 0
         sites, world = self.sites, self.world
         means = {name: kind.state["energy_kws"] / seconds for name, kind in self.kinds.items()}
-        host = sites.state["host_kw"].copy()
-        if "terminal" in means:
-            host[sites.device_site["terminal"]] = -means["terminal"]
-        meter = host.copy()
-        inverter = np.zeros(sites.n)
-        for name, mean in means.items():
-            if name == "terminal":
-                continue
-            at_site = sites.by_site(name, mean)
-            meter -= at_site
-            if name in GENERATING:
-                inverter += at_site
+        meter, inverter = meter_kw(sites, means)
         sites.state["demand_kw"] = meter
-        background = self.background_kw(env)
+        background = world.demand.background_kw(env.now_ms, env.occupancy)
         start_ms = self.now_ms - seconds * SECOND_MS
         if self.grid is not None:
-            busbars = len(background)
-            busbar = sites.columns.i8("busbar")
-            demand_kw = np.bincount(busbar, weights=meter, minlength=busbars) + background
-            rotating = np.bincount(busbar, weights=meter + inverter, minlength=busbars)
-            reactive = POWER_FACTOR_TAN * np.maximum(rotating + background, 0.0)
-            minute = minute_of_day(start_ms)
-            self.injections = {
-                "demand_mw": demand_kw / 1_000.0,
-                "demand_mvar": reactive / 1_000.0,
-                "plant_mw": world.plant_mw[minute],
-                "pumped_mw": np.array(world.pumped_mw[minute]),
-            }
+            self.injections = injections(world, sites, (meter, inverter), background, start_ms)
             self.snapshot = self.grid.step(
                 start_ms,
                 float(seconds),
@@ -306,37 +318,6 @@ class Simulation:
             self.recorder.period(self, Period(start_ms, seconds, means, background, ended, env))
         for kind in self.kinds.values():
             kind.state["energy_kws"] = 0.0
-
-    def background_kw(self, env: Environment) -> NDArray[np.float64]:
-        """Return float64[busbars], demand that stands at no site, in the minute of `env`."""
-        demand = self.world.demand
-        people = np.array([1.0, env.occupancy, 1.0])[:, None]
-        curve = (demand.free_at(env.now_ms) + demand.aircon_at(env.now_ms)) * people
-        by_district = (curve * demand.rest_share).sum(axis=0)
-        return np.asarray(by_district[demand.busbar_district] * demand.busbar_weight)
-
-    def _environment(self, now_ms: int) -> Environment:
-        world = self.world
-        start_ms = now_ms - now_ms % MINUTE_MS
-        air = world.weather.at(start_ms)
-        minute = minute_of_day(start_ms)
-        return Environment(
-            now_ms=start_ms,
-            temperature_c=air.temperature_c,
-            wet_bulb_c=air.wet_bulb_c,
-            ghi_w_m2=air.ghi_w_m2,
-            dni_w_m2=air.dni_w_m2,
-            dhi_w_m2=air.dhi_w_m2,
-            zenith_deg=air.zenith_deg,
-            azimuth_deg=air.azimuth_deg,
-            cloud=air.cloud,
-            occupancy=air.occupancy,
-            workday=world.workday,
-            tariff_period=int(world.tariff_day[minute]),
-            tariff_day=world.tariff_day,
-            price_cny_kwh=float(world.price_day[minute]),
-            seed=world.seed,
-        )
 
     # -- state ---------------------------------------------------------------------------------
 
@@ -376,12 +357,17 @@ class Simulation:
         if logic is not None and self.logic is not None:
             logic.load(self.logic.save())
         other.now_ms = self.now_ms
-        other.timeline = tuple(sorted((*self.timeline, *extra)))
+        done = int(self.counters["done"][0])
+        other.timeline = (*self._events[:done], *sorted((*self.timeline[done:], *extra)))
         other.snapshot = self.snapshot
         other.injections = self.injections
         other.counters = self.counters.copy()
         other.period = self.period.copy()
         return other
+
+
+def _when(entry: Entry) -> int:
+    return entry.now_ms
 
 
 def _beat(

@@ -1,4 +1,8 @@
-"""What happens from outside, as a table sorted by time, phase, kind, row and number."""
+"""What happens from outside, as a table sorted by time, phase, kind, row and number.
+
+Writes stand in it as `SetPoint` in `Phase.SET_POINT`, at whole seconds; everything else
+happens in `Phase.DISTURB`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from enum import IntEnum
 import numpy as np
 
 from twin.chance import generator
+from twin.record.exchange import SetPoint
 from twin.record.orders import Notice
 
 
@@ -59,7 +64,7 @@ class Entry:
     kind: int
     row: int
     number: int
-    what: Notice | ContactLoss | BranchOutage = field(compare=False)
+    what: Notice | ContactLoss | BranchOutage | SetPoint = field(compare=False)
 
 
 def sort_timeline(entries: Iterable[Entry]) -> tuple[Entry, ...]:

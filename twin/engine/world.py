@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.assets.environment import Environment
 from twin.city.weather import Weather
 from twin.clock import MINUTE_MS, minute_of_day
 from twin.engine.timeline import Entry
@@ -50,6 +51,19 @@ class Demand:
         """Return float64[sectors, districts], the weather-free part now [kW]."""
         return self.free_kw[:, :, minute_of_day(now_ms)]
 
+    def curve_at(self, now_ms: int, occupancy: float) -> NDArray[np.float64]:
+        """Return float64[sectors, districts], both parts with the day's people [kW].
+
+        Sector 1, the tertiary one, goes with `occupancy`.
+        """
+        people = np.array([1.0, occupancy, 1.0])[:, None]
+        return np.asarray((self.free_at(now_ms) + self.aircon_at(now_ms)) * people)
+
+    def background_kw(self, now_ms: int, occupancy: float) -> NDArray[np.float64]:
+        """Return float64[busbars], demand that stands at no site."""
+        by_district = (self.curve_at(now_ms, occupancy) * self.rest_share).sum(axis=0)
+        return np.asarray(by_district[self.busbar_district] * self.busbar_weight)
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -86,3 +100,26 @@ class World:
     plant_mw: NDArray[np.float64]
     pumped_mw: NDArray[np.float64]
     timeline: tuple[Entry, ...]
+
+    def environment(self, now_ms: int) -> Environment:
+        """Return the world outside during the minute of `now_ms`."""
+        start_ms = now_ms - now_ms % MINUTE_MS
+        air = self.weather.at(start_ms)
+        minute = minute_of_day(start_ms)
+        return Environment(
+            now_ms=start_ms,
+            temperature_c=air.temperature_c,
+            wet_bulb_c=air.wet_bulb_c,
+            ghi_w_m2=air.ghi_w_m2,
+            dni_w_m2=air.dni_w_m2,
+            dhi_w_m2=air.dhi_w_m2,
+            zenith_deg=air.zenith_deg,
+            azimuth_deg=air.azimuth_deg,
+            cloud=air.cloud,
+            occupancy=air.occupancy,
+            workday=self.workday,
+            tariff_period=int(self.tariff_day[minute]),
+            tariff_day=self.tariff_day,
+            price_cny_kwh=float(self.price_day[minute]),
+            seed=self.seed,
+        )

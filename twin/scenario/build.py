@@ -87,8 +87,11 @@ class Built:
         run.begin(first_ms)
         return run
 
-    def start(self, logic: Logic) -> Simulation:
-        """Return the undisturbed run at its start: warm, with a started logic and a record."""
+    def start(self, logic: Logic | None) -> Simulation:
+        """Return the undisturbed run at its start: warm, with a record and a started logic.
+
+        None: whoever commands does so from outside, through `Simulation.write`.
+        """
         run = self.simulation(self.world, self.world.start_ms)
         if self.warm is not None:
             for name, table in run.tables().items():
@@ -96,7 +99,8 @@ class Built:
                 held = {k[len(prefix) :]: v for k, v in self.warm.items() if k.startswith(prefix)}
                 if name.startswith(("kind.", "sites", "grid")):
                     table.restore(held)
-        logic.start(self.world.inventory, self.calendar())
+        if logic is not None:
+            logic.start(self.world.inventory, self.calendar())
         run.logic = logic
         history = History(
             self.world.start_ms,
