@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.engine.tiny_city import MINUTE_MS
 from twin.assets import KINDS
+from twin.chance import generator
 from twin.engine.telemetry import NEVER_MS, Channel, Distortion, answering, copy_channels
 from twin.record.exchange import Point, Quality
 from twin.scenario.build import Built
@@ -175,3 +176,87 @@ def test_true_parameters_change_with_the_seed_and_registered_ones_do_not(tiny: B
                 if value.shape == true_one[row].shape and value.dtype.kind == "f":
                     assert not np.array_equal(value, true_one[row]), (name, row, column)
     assert told >= 5
+
+
+# -- the halves of a sample --------------------------------------------------------------------
+
+TROUBLED = replace(CLEAN, dead_share=0.2, reversed_share=0.1, loss_share=0.3)
+
+
+def test_a_sample_is_show_silent_and_hear() -> None:
+    n, here, halves = 400, channel(400, TROUBLED), channel(400, TROUBLED)
+    for minute in range(4):
+        now_ms, true = minute * MINUTE_MS, truth(n, 10.0 * minute)
+        whole = here.sample(true, now_ms)
+        silent = halves.silent(now_ms)
+        halves.hear(halves.show(true, now_ms), ~silent, now_ms)
+        assert halves.state.digest() == here.state.digest()
+        assert (whole.quality == Quality.GOOD).tolist() == (~silent).tolist()
+        assert halves.reading().value.tobytes() == whole.value.tobytes()
+
+
+def test_how_often_a_device_is_looked_at_changes_nothing() -> None:
+    n, once, often = 400, channel(400, TROUBLED), channel(400, TROUBLED)
+    for second in range(180):
+        often.show(truth(n, float(second)), second * 1000)
+    for minute in range(3):
+        once.sample(truth(n, 60.0 * minute), minute * MINUTE_MS)
+    # Whoever was frozen by a look of the first second was frozen by the first poll.
+    first = ~channel(n, TROUBLED).silent(0)[once.dead]
+    assert first.any()
+    assert not first.all()
+    assert once.state["frozen"][first].tobytes() == often.state["frozen"][first].tobytes()
+    now_ms = 9 * MINUTE_MS
+    seen = [c.show(truth(n, 150.0), now_ms) for c in (once, often)]
+    alive = np.setdiff1d(np.arange(n), once.dead[~first])
+    assert seen[0][:, alive].tobytes() == seen[1][:, alive].tobytes()
+
+
+def test_a_dead_sensor_freezes_when_its_device_can_first_be_read() -> None:
+    here = channel(4_000, replace(CLEAN, dead_share=1.0, loss_share=0.0))
+    here.state["contact"][1] = 0
+    here.show(truth(4_000, 50.0), 0)
+    here.state["contact"][1] = 1
+    here.show(truth(4_000, 90.0), MINUTE_MS)
+    shown = here.show(truth(4_000, 120.0), 2 * MINUTE_MS)[0]
+    assert shown[0] == pytest.approx(50.0, abs=1.1)
+    assert shown[1] == pytest.approx(90.0, abs=1.1)
+
+
+class Plain:
+    """A channel in one piece: what a sample was before it had halves."""
+
+    def __init__(self, here: Channel) -> None:
+        self.here, n = here, len(here.answers)
+        self.value = np.full((len(POINTS), n), np.nan)
+        self.time_ms, self.quality = np.full(n, NEVER_MS), np.full(n, int(Quality.MISSING))
+
+    def sample(self, true: np.ndarray, now_ms: int) -> None:
+        here, frozen = self.here, self.value[0, self.here.dead]
+        seen = true * here.gain + here.offset
+        for i, point in enumerate(POINTS):
+            if point.resolution > 0.0:
+                seen[i] = np.rint(seen[i] / point.resolution) * point.resolution
+        seen[0, here.dead] = np.where(np.isnan(frozen), seen[0, here.dead], frozen)
+        heard = here.reachable() & (
+            generator(here.seed, "telemetry.loss.storage", now_ms // MINUTE_MS).random(len(seen[0]))
+            >= here.loss_share
+        )
+        self.value[:, heard] = seen[:, heard]
+        self.time_ms[heard] = now_ms
+        self.quality[~heard & (self.quality == Quality.GOOD)] = Quality.STALE
+        self.quality[heard] = Quality.GOOD
+
+
+def test_samples_are_those_of_the_channel_in_one_piece() -> None:
+    n = 400
+    here = channel(n, TROUBLED, answers=np.arange(n) % 7 > 0)
+    plain = Plain(here)
+    for minute in range(12):
+        here.state["contact"] = generator(3, "test.contact", minute).random(n) < 0.8
+        true = truth(n, 10.0 * minute, generator(3, "test.soc", minute).random(n))
+        reading = here.sample(true, minute * MINUTE_MS)
+        plain.sample(true, minute * MINUTE_MS)
+        assert reading.value.tobytes() == plain.value.tobytes()
+        assert reading.time_ms.tolist() == plain.time_ms.tolist()
+        assert reading.quality.tolist() == plain.quality.tolist()

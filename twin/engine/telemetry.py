@@ -97,29 +97,64 @@ class Channel:
                 "time_ms": np.full(n, NEVER_MS, np.int64),
                 "quality": np.full(n, MISSING, np.uint8),
                 "contact": np.ones(n, np.uint8),
+                "frozen": np.full(len(self.dead), np.nan),
             },
         )
 
-    def sample(self, true: NDArray[np.float64], now_ms: int) -> Reading:
-        """Read every device once; `true` is float64[points, n]."""
-        state = self.state
-        value, time_ms, quality = state["value"], state["time_ms"], state["quality"]
-        frozen = value[0, self.dead]
+    def show(self, true: NDArray[np.float64], now_ms: int) -> NDArray[np.float64]:
+        """Return float64[points, n], what the devices' own registers hold.
+
+        Parameters
+        ----------
+        true : float64[points, n]
+
+        A dead sensor stands at what it showed at the first moment at which its device could
+        have been read, however often it is looked at.
+        """
         seen = true * self.gain
         seen += self.offset
         stepped = seen[self.stepped]
         stepped /= self.resolution
         seen[self.stepped] = np.rint(stepped, out=stepped) * self.resolution
         if len(self.dead):
-            seen[0, self.dead] = np.where(np.isnan(frozen), seen[0, self.dead], frozen)
+            seen[0, self.dead] = self._frozen(seen[0, self.dead], now_ms)
+        return seen
+
+    def _frozen(self, seen: NDArray[np.float64], now_ms: int) -> NDArray[np.float64]:
+        """Return float64[dead], `seen` of the dead sensors until they freeze."""
+        frozen, dead = self.state["frozen"], self.dead
+        alive = np.isnan(frozen) & self.reachable()[dead]
+        if alive.any():
+            alive &= ~self.silent(now_ms)[dead]
+            frozen[alive] = seen[alive]
+        return np.where(np.isnan(frozen), seen, frozen)
+
+    def silent(self, now_ms: int) -> NDArray[np.bool_]:
+        """Return bool[n]: no answer in the minute of `now_ms`, or never."""
         lost = generator(self.seed, f"telemetry.loss.{self.kind}", now_ms // MINUTE_MS)
-        heard = self.answers & (state["contact"] == 1)
+        heard = self.reachable()
         heard &= lost.random(len(heard)) >= self.loss_share
-        np.copyto(value, seen, where=heard)
-        time_ms[heard] = now_ms
+        return ~heard
+
+    def hear(self, seen: NDArray[np.float64], heard: NDArray[np.bool_], now_ms: int) -> None:
+        """File what was read of the devices `heard`; the others' values grow old."""
+        state = self.state
+        quality = state["quality"]
+        np.copyto(state["value"], seen, where=heard)
+        state["time_ms"][heard] = now_ms
         quality[heard] = GOOD
         quality[~heard & (quality == GOOD)] = STALE
+
+    def reading(self) -> Reading:
+        """Return what was heard so far, as the platform has it."""
+        state = self.state
+        value, time_ms, quality = state["value"], state["time_ms"], state["quality"]
         return Reading(value.copy(), time_ms.copy(), quality.copy())  # type: ignore[arg-type]
+
+    def sample(self, true: NDArray[np.float64], now_ms: int) -> Reading:
+        """Read every device once; `true` is float64[points, n]."""
+        self.hear(self.show(true, now_ms), ~self.silent(now_ms), now_ms)
+        return self.reading()
 
     def reachable(self) -> NDArray[np.bool_]:
         """Return bool[n]: a write would arrive."""
