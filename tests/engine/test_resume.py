@@ -21,6 +21,7 @@ from tests.engine.tiny_city import (
 from twin.control.logic import BaseLogic
 from twin.control.platform import Platform
 from twin.engine.simulation import Simulation
+from twin.record.exchange import PSEUDO_KINDS
 from twin.scenario.build import Built
 
 SECOND_MS = 1_000
@@ -102,7 +103,7 @@ def test_every_kind_and_channel_is_among_the_tables(tiny: Built) -> None:
     kinds = {k for k, plate in tiny.world.nameplates.items() if plate.n > 0}
     assert tables == (
         {f"kind.{k}" for k in kinds}
-        | {f"channel.{k}" for k in (*kinds, "meter", "city")}
+        | {f"channel.{k}" for k in (*kinds, *PSEUDO_KINDS)}
         | {"sites", "counters", "period", "grid"}
     )
 

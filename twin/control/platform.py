@@ -101,7 +101,7 @@ class Platform(BaseLogic):
         minute = now_ms // MINUTE_MS
         return tuple(
             kind
-            for place, kind in enumerate(self.inventory.kinds)
+            for place, kind in enumerate(self.fleet.watch)
             if kind in always
             or (minute - place) % max(poll_period_ms(kind) // MINUTE_MS, 1) == 0
             or not self.fleet.known(kind)

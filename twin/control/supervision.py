@@ -27,6 +27,8 @@ PLAUSIBLE_DEMANDS = 3.0  # the same for a customer, whose "rating" is his regist
 SIGN_DEAD_BAND = 0.02  # of the rating: below it a sign says nothing (assumed)
 FRESH_MS = 3 * MINUTE_MS  # older readings are no basis for closed-loop control (assumed)
 
+UNUSED = ("busbar",)  # no rule of this platform looks at station meters
+
 # Kinds that can only draw, or only feed: the other sign is a swapped transformer.
 ONLY_DRAW = ("aircon", "icestore", "industry", "shorepower", "terminal")
 ONLY_FEED = ("solar",)
@@ -268,7 +270,9 @@ class Supervision:
             for name in ("contracted_kw", "export_limit_kw")
             if name in inventory.sites
         }
-        self.watch = {name: Watch(kind, sites) for name, kind in inventory.kinds.items()}
+        self.watch = {
+            name: Watch(kind, sites) for name, kind in inventory.kinds.items() if name not in UNUSED
+        }
         self.wiring = Wiring(inventory, self.sites)
         meters = self.watch.get("meter")
         if meters is not None:

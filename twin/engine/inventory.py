@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from twin.assets import KINDS
+from twin.engine.busbars import BUSBAR_POINTS
 from twin.record.columns import Columns
 from twin.record.exchange import Inventory, KindInventory, Point
 
@@ -26,8 +27,12 @@ def build_inventory(
     sectors: tuple[str, ...],
     sites: Columns,
     nameplates: Mapping[str, Columns],
+    busbars: Columns,
 ) -> Inventory:
-    """Return the inventory, with the pseudo kinds ``meter`` (rows are sites) and ``city``."""
+    """Return the inventory, with the pseudo kinds ``meter`` (of sites), ``city`` and ``busbar``.
+
+    They come last and in this order, so that none of them moves the turn of a device kind.
+    """
     # Expected host load is how the city was made, not what anybody registered.
     sites = Columns({name: column for name, column in sites.items() if name != "host_kw"})
     kinds = {
@@ -44,4 +49,5 @@ def build_inventory(
     }
     kinds["meter"] = KindInventory("meter", METER_POINTS, (), Columns(meter))
     kinds["city"] = KindInventory("city", CITY_POINTS, (), Columns({"site": np.zeros(1, int)}))
+    kinds["busbar"] = KindInventory("busbar", BUSBAR_POINTS, (), busbars)
     return Inventory(max_load_mw, districts, sectors, sites, kinds)

@@ -22,6 +22,7 @@ from twin.assets.kind import Kind
 from twin.assets.site import Sites
 from twin.assets.terminal import Terminal
 from twin.clock import MINUTE_MS, SECOND_MS, minute_of_day
+from twin.engine.busbars import busbar_values
 from twin.engine.injection import injections, meter_kw
 from twin.engine.telemetry import Channel, copy_channels
 from twin.engine.timeline import BranchOutage, ContactLoss, Entry, Phase
@@ -84,7 +85,7 @@ class Simulation:
     kinds : the fleet by kind name (with ``terminal`` where there are terminals)
     sites : the customer accounts
     grid : network in operation, or None to leave the load flow out (calibration)
-    channels : telemetry by kind, with the pseudo kinds ``meter`` and ``city``
+    channels : telemetry by kind, `PSEUDO_KINDS` included
     logic : the logic under test, started, or None
     recorder : writes the history, or None
     """
@@ -113,9 +114,11 @@ class Simulation:
         # Timeline entries done, set-points numbered, timeline entries told to the logic; writes
         # on the timeline are none of the first: a live run and its replay count alike.
         self.counters = Table((), 0, {"done": np.zeros(3, np.int64)})
-        # The unfinished grid period, and what the infeed meters showed in the last finished one.
-        last = {"seconds": np.zeros(1, np.int64), "load_mw": np.full(1, np.nan)}
-        self.period = Table((), 0, last)
+        # The unfinished grid period, and what the grid's meters showed in the last finished one.
+        station = world.inventory.kinds.get("busbar")
+        shape = (0, 0) if station is None else (len(station.points), station.n)
+        last = {"load_mw": np.full(1, np.nan), "busbar": np.full(shape, np.nan)}
+        self.period = Table((), 0, {"seconds": np.zeros(1, np.int64), **last})
 
     @property
     def timeline(self) -> tuple[Entry, ...]:
@@ -240,6 +243,8 @@ class Simulation:
 
     def true_points(self, name: str) -> NDArray[np.float64]:
         """Return float64[points, n], the truth behind the readings of a kind."""
+        if name == "busbar":
+            return self.period["busbar"].copy()
         if name == "meter":
             return self.sites.state["demand_kw"][None, :].copy()
         if name == "city":
@@ -313,6 +318,13 @@ class Simulation:
                 float(self.injections["pumped_mw"]),
             )
             self.period["load_mw"] = self.snapshot.load_mw
+            if self.period["busbar"].size > 0:
+                self.period["busbar"] = busbar_values(
+                    self.grid.network,
+                    self.snapshot,
+                    self.injections["demand_mw"],
+                    self.injections["demand_mvar"],
+                )
         ended = {name: kind.drain() for name, kind in self.kinds.items()}
         if self.recorder is not None:
             self.recorder.period(self, Period(start_ms, seconds, means, background, ended, env))

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from twin.assets.kind import Kind
 from twin.chance import generator
 from twin.clock import MINUTE_MS
+from twin.engine.busbars import busbar_scale
 from twin.engine.world import World
-from twin.record.exchange import Inventory, Point, Quality, Reading
+from twin.record.exchange import PSEUDO_KINDS, Inventory, Point, Quality, Reading
 from twin.record.table import Table
 
 NEVER_MS = -(10**15)
@@ -51,7 +52,8 @@ class Channel:
     ----------
     kind : name, part of the key of every draw
     points : what is read
-    scale : float64[n]  span to which class errors refer where a point has none (rating, kW)
+    scale : float64[n] (rating, kW), or float64[points, n]  span to which class errors refer
+        where a point has none
     answers : bool[n]  devices that have contact at all
     """
 
@@ -64,19 +66,20 @@ class Channel:
         distortion: Distortion,
         seed: int,
     ) -> None:
-        n, self.kind, self.seed, self.answers = len(scale), kind, seed, answers
+        n, self.kind, self.seed, self.answers = len(answers), kind, seed, answers
         self.loss_share = distortion.loss_share
         draw = generator(seed, f"telemetry.{kind}")
         fault = draw.random(n)
         self.dead = np.flatnonzero(fault < distortion.dead_share)
         reverse = fault >= 1.0 - distortion.reversed_share
         spread = draw.uniform(-1.0, 1.0, (len(points), n))
+        whole = np.broadcast_to(scale, (len(points), n))
         span = np.stack(
             [
-                scale
+                own
                 if p.per_rating or p.unit == "kW" or not np.isfinite(p.high - p.low)
                 else np.full(n, p.high - p.low)
-                for p in points
+                for p, own in zip(points, whole, strict=True)
             ]
         )
         accuracy = np.array([p.accuracy for p in points])
@@ -178,7 +181,7 @@ def answering(
             sector == 0, distortion.terminal_answer_industry, distortion.terminal_answer_tertiary
         )
         return np.asarray(draw < share)
-    if kind in ("city", "meter"):
+    if kind in PSEUDO_KINDS:
         return np.ones(n, np.bool_)
     return np.asarray(draw >= distortion.offline_share)
 
@@ -189,19 +192,21 @@ def copy_channels(channels: Mapping[str, Channel]) -> dict[str, Channel]:
 
 
 def open_channels(world: World, kinds: Mapping[str, Kind]) -> dict[str, Channel]:
-    """Return the channels of all kinds, with the pseudo kinds ``meter`` and ``city``."""
+    """Return the channels of all kinds, `PSEUDO_KINDS` included."""
     distortion = Distortion.from_data()
     clean = replace(distortion, dead_share=0.0, reversed_share=0.0)
     inventory, sector = world.inventory, world.inventory.sites.i8("sector")
     channels = {}
     for name, registered in inventory.kinds.items():
-        if name not in kinds and name not in ("meter", "city"):
+        if name not in kinds and name not in PSEUDO_KINDS:
             continue
-        scale, own = _scale(inventory, name), distortion if name != "city" else clean
+        scale = _scale(inventory, name)
+        # The grid company looks after its own meters (assumed).
+        own = clean if name in ("city", "busbar") else distortion
         of_device = (
             sector[registered.columns.i8("site")] if name in kinds else np.zeros(0, np.int64)
         )
-        answers = answering(name, len(scale), of_device, distortion, world.seed)
+        answers = answering(name, scale.shape[-1], of_device, distortion, world.seed)
         channels[name] = Channel(name, registered.points, scale, answers, own, world.seed)
     return channels
 
@@ -211,4 +216,6 @@ def _scale(inventory: Inventory, name: str) -> NDArray[np.float64]:
         return np.array([inventory.max_load_mw])
     if name == "meter":
         return inventory.sites.f8("demand_kw")
+    if name == "busbar":
+        return busbar_scale(inventory.kinds[name].columns)
     return inventory.kinds[name].columns.f8("rated_kw")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS, SECOND_MS
-from twin.record.exchange import Alarm, Inventory
+from twin.record.exchange import PSEUDO_KINDS, Alarm, Inventory
 
 Floats: TypeAlias = NDArray[np.float64]
 States: TypeAlias = Mapping[str, NDArray[np.generic]]
@@ -45,7 +45,7 @@ class Condition:
 
     def applies(self, kind: str) -> bool:
         """Return whether devices of `kind` can be in this condition."""
-        return kind in self.kinds or ("*" in self.kinds and kind not in ("meter", "city"))
+        return kind in self.kinds or ("*" in self.kinds and kind not in PSEUDO_KINDS)
 
     def holds(self, value: Floats, standing: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return where the condition holds; `standing` is where it did, for the hysteresis.

@@ -60,9 +60,13 @@ class Point:
     accuracy: float = 0.0
 
 
+# Kinds that are read and are no devices: customers' meters, the city, station meters.
+PSEUDO_KINDS = ("meter", "city", "busbar")
+
+
 @dataclass(frozen=True, slots=True)
 class KindInventory:
-    """What is registered of one device kind.
+    """What is registered of one device kind, or of one of `PSEUDO_KINDS`.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS
 from twin.record.alarms import poll_period_ms
-from twin.record.exchange import FleetReport, Inventory
+from twin.record.exchange import PSEUDO_KINDS, FleetReport, Inventory
 
 # Device kinds in the order in which summaries, tables and colours list them.
 DEVICE_KINDS = (
@@ -62,7 +62,7 @@ class MonitorTally:
 
     Parameters
     ----------
-    inventory : registered devices; the pseudo kinds ``meter`` and ``city`` are left out
+    inventory : registered devices; `PSEUDO_KINDS` are left out
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class MonitorTally:
 
     def __init__(self, inventory: Inventory) -> None:
         known = [k for k in DEVICE_KINDS if k in inventory.kinds]
-        known += sorted(k for k in inventory.kinds if k not in (*DEVICE_KINDS, "meter", "city"))
+        known += sorted(k for k in inventory.kinds if k not in (*DEVICE_KINDS, *PSEUDO_KINDS))
         self.kinds = tuple(known)
         sizes = [inventory.kinds[k].n for k in known]
         edges = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

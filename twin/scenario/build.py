@@ -22,6 +22,7 @@ from twin.city.spec import City, CitySpec
 from twin.city.tariffs import build_tariff
 from twin.city.weather import Weather, build_weather
 from twin.clock import DAY_MS, MINUTE_MS, parse_time_of_day
+from twin.engine.busbars import busbar_columns
 from twin.engine.inventory import build_inventory
 from twin.engine.recorder import SCALARS, Recorder, history_tables
 from twin.engine.simulation import Simulation
@@ -158,7 +159,12 @@ def _build(scenario: Scenario, path: Path) -> Built:
         raise InputProblems(found)
     orders = orders_of(scenario, city.max_load_mw)
     inventory = build_inventory(
-        city.max_load_mw, city.districts.names, city.sectors, sites, nameplates
+        city.max_load_mw,
+        city.districts.names,
+        city.sectors,
+        sites,
+        nameplates,
+        busbar_columns(network),
     )
     weather = _weather(scenario, path, day, city)
     world = World(
