@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 __all__ = ["fence", "load", "store"]
 
@@ -16,35 +18,46 @@ def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any) 
     return builder.gep(held.data, [index])
 
 
-@intrinsic
-def load(typingctx, array, index):  # type: ignore[no-untyped-def]
-    """Return ``array[index]`` (int64); nothing after it is read before it."""
+if TYPE_CHECKING:  # numba's decorator hides what a caller passes
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        place = _place(context, builder, signature.args[0], args[0], args[1])
-        return builder.load_atomic(place, "acquire", 8)
+    def load(array: NDArray[np.int64], index: int) -> int:
+        """Return ``array[index]``; nothing after it is read before it."""
 
-    return types.int64(array, types.intp), codegen
+    def store(array: NDArray[np.int64], index: int, value: int) -> None:
+        """Set ``array[index]``; everything before it is written before it."""
 
+    def fence() -> None:
+        """Keep reads and writes on their side of this line."""
 
-@intrinsic
-def store(typingctx, array, index, value):  # type: ignore[no-untyped-def]
-    """Set ``array[index]`` (int64); everything before it is written before it."""
+else:
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        place = _place(context, builder, signature.args[0], args[0], args[1])
-        builder.store_atomic(args[2], place, "release", 8)
-        return context.get_dummy_value()
+    @intrinsic
+    def load(typingctx, array, index):
+        """Return ``array[index]`` (int64); nothing after it is read before it."""
 
-    return types.void(array, types.intp, types.int64), codegen
+        def codegen(context, builder, signature, args):
+            place = _place(context, builder, signature.args[0], args[0], args[1])
+            return builder.load_atomic(place, "acquire", 8)
 
+        return types.int64(array, types.intp), codegen
 
-@intrinsic
-def fence(typingctx):  # type: ignore[no-untyped-def]
-    """Keep reads and writes on their side of this line."""
+    @intrinsic
+    def store(typingctx, array, index, value):
+        """Set ``array[index]`` (int64); everything before it is written before it."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        builder.fence("seq_cst")
-        return ir.Constant(ir.IntType(8), 0)
+        def codegen(context, builder, signature, args):
+            place = _place(context, builder, signature.args[0], args[0], args[1])
+            builder.store_atomic(args[2], place, "release", 8)
+            return context.get_dummy_value()
 
-    return types.uint8(), codegen
+        return types.void(array, types.intp, types.int64), codegen
+
+    @intrinsic
+    def fence(typingctx):
+        """Keep reads and writes on their side of this line."""
+
+        def codegen(context, builder, signature, args):
+            builder.fence("seq_cst")
+            return ir.Constant(ir.IntType(8), 0)
+
+        return types.uint8(), codegen

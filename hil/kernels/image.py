@@ -31,9 +31,10 @@ GAP_ANY, GAP_ALL, GAP_ZERO = range(3)
 # Integer columns of `Layout.point`.
 (
     TABLE, ADDRESS, WIDTH, TYPE, ORDER, READABLE, WRITABLE, LATCH, BYTE, BIT_NUMBER, SOURCE, INDEX,
-    PER_RATING, FIRST_VALUE, VALUES, HAS_LOW, HAS_HIGH,
-) = range(17)  # fmt: skip
-POINT_COLUMNS = 17
+    PER_RATING, FIRST_VALUE, VALUES, HAS_LOW, HAS_HIGH, BOUND,
+) = range(18)  # fmt: skip
+# BOUND: index of the set-point whose bounds (`Bank.bound`) a written value must keep, -1: none.
+POINT_COLUMNS = 18
 # Float columns of `Layout.factor`.
 SCALE, GAIN, OFFSET, LOW, HIGH = range(5)
 FACTOR_COLUMNS = 5
@@ -55,7 +56,7 @@ class Layout(NamedTuple):
     segment : int64[segments, 5]
     register : int64[registers, 3]
     point_first : int64[maps + 1]  first row of each map in `point`
-    point : int64[points, 17]; factor : float64[points, 5]
+    point : int64[points, 18]; factor : float64[points, 5]
     na : uint64[points]  raw value that says 'not implemented'
     value : float64[pairs, 2]  (twin, register) codes of states
     size : int64[maps]  bytes of an image

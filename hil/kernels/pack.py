@@ -153,10 +153,10 @@ def to_register(value: float, rated: float, point: I8, factor: F8, codes: F8) ->
     """Return what stands in the register for the twin's `value`, before rounding."""
     for k in range(point[FIRST_VALUE], point[FIRST_VALUE] + point[VALUES]):
         if codes[k, 0] == value:
-            return codes[k, 1] / factor[SCALE]
+            return float(codes[k, 1] / factor[SCALE])
     if point[PER_RATING] == 1:
         value = value / rated
-    return (factor[GAIN] * value + factor[OFFSET]) / factor[SCALE]
+    return float((factor[GAIN] * value + factor[OFFSET]) / factor[SCALE])
 
 
 @njit(cache=True, nogil=True)
@@ -164,7 +164,7 @@ def to_twin(value: float, rated: float, point: I8, factor: F8, codes: F8) -> flo
     """Return the twin's value for `value` in the point's own unit; inverse of `to_register`."""
     for k in range(point[FIRST_VALUE], point[FIRST_VALUE] + point[VALUES]):
         if codes[k, 1] == value:
-            return codes[k, 0]
+            return float(codes[k, 0])
     value = (value - factor[OFFSET]) / factor[GAIN]
     if point[PER_RATING] == 1:
         value = value * rated

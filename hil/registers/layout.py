@@ -159,7 +159,7 @@ def _point(
     held: list[str],
 ) -> None:
     type_ = im.BIT_OF if point.bit is not None else TYPES[point.type]
-    source, index = _source(point, kind, held)
+    source, index, bound = _source(one, point, kind, held)
     behind = point.source
     values = () if behind is None else behind.values
     row = [0] * im.POINT_COLUMNS
@@ -173,6 +173,7 @@ def _point(
         im.PER_RATING: behind is not None and behind.per_rating,
         im.FIRST_VALUE: len(rows.value), im.VALUES: len(values),
         im.HAS_LOW: point.low is not None, im.HAS_HIGH: point.high is not None,
+        im.BOUND: bound,
     }  # fmt: skip
     for column, entry in entries.items():
         row[column] = int(entry)
@@ -185,17 +186,21 @@ def _point(
     rows.na.append(NOT_IMPLEMENTED[type_] if point.na is None else point.na)
 
 
-def _source(point: WirePoint, kind: KindInventory | None, held: list[str]) -> tuple[int, int]:
-    """Return the class of a point's source and its index there; `held` grows."""
+def _source(
+    one: RegisterMap, point: WirePoint, kind: KindInventory | None, held: list[str]
+) -> tuple[int, int, int]:
+    """Return the class of a point's source, its index there, and the set-point that bounds it.
+
+    `held` grows. A set-point that waits for another register keeps what was written.
+    """
     source = point.source
-    if source is not None and source.held is not None:
+    bound = -1
+    if source is not None and source.setpoint is not None and kind is not None:
+        bound = [p.name for p in kind.setpoints].index(source.setpoint)
+    waits = any(c.value == point.name and (c.enable or c.low) is not None for c in one.commands)
+    if source is not None and (source.held is not None or (bound >= 0 and waits)):
         held.append(point.name)
-        return im.HELD, len(held) - 1
-    if source is None or kind is None:
-        return im.STATIC, 0
-    if source.point is not None:
-        return im.POINT, kind.point(source.point)
-    if source.setpoint is not None:
-        names = [p.name for p in kind.setpoints]
-        return im.SETPOINT, names.index(source.setpoint)
-    return im.STATIC, 0
+        return im.HELD, len(held) - 1, bound
+    if source is not None and source.point is not None and kind is not None:
+        return im.POINT, kind.point(source.point), -1
+    return (im.STATIC, 0, -1) if bound < 0 else (im.SETPOINT, bound, bound)
