@@ -37,8 +37,9 @@ class Willing(Kind):
 
     def read(self, out: np.ndarray) -> None: ...
 
-    def apply(self, point: int, rows: np.ndarray, values: np.ndarray, now_ms: int) -> np.ndarray:
-        raise NotImplementedError
+    def obey(self, point: int, rows: np.ndarray, values: np.ndarray, now_ms: int) -> None: ...
+
+    def in_force(self, out: np.ndarray) -> None: ...
 
 
 def sites_of(

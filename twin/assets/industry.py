@@ -145,15 +145,22 @@ class Industry(RemoteKind):
         out[4] = self.pausable()
         out[5] = state["remote"]
 
-    def apply(
-        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64], now_ms: int
+    def check(
+        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64]
     ) -> NDArray[np.uint8]:
-        """Take a write; a pause is refused where the stock would not carry a restart."""
-        if self.setpoints[point].name != "pause":
-            return super().apply(point, rows, values, now_ms)
+        """Return the answer to a write; a pause is refused where the stock would not carry it.
+
+        See `Kind.check`. A value is rounded: a line pauses or does not.
+        """
+        if self.row_of(point) is None:
+            return super().check(point, rows, values)
+        outcome = super().check(point, rows, np.round(values))
         short = self.state["stock_s"][rows] <= self.plate[batch.P_RESUME, rows]
-        wrong = short & (values >= 0.5)
-        outcome = super().apply(point, rows[~wrong], np.round(values[~wrong]), now_ms)
-        whole = np.full(len(rows), Outcome.REFUSED, np.uint8)
-        whole[~wrong] = outcome
-        return whole
+        outcome[short & (values >= 0.5)] = Outcome.REFUSED
+        return outcome
+
+    def obey(
+        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64], now_ms: int
+    ) -> None:
+        """Put an accepted write into the state, rounded; see `Kind.obey`."""
+        super().obey(point, rows, np.round(values), now_ms)

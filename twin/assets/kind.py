@@ -86,6 +86,41 @@ class Kind(ABC):
         """Write the true value of every point to `out`, shape (points, n)."""
 
     @abstractmethod
+    def obey(
+        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64], now_ms: int
+    ) -> None:
+        """Put a write of set-point number `point` that was accepted into the state."""
+
+    @abstractmethod
+    def in_force(self, out: NDArray[np.float64]) -> None:
+        """Write the value of every set-point in force now to `out`, shape (setpoints, n).
+
+        What nobody commands shows what the owner's control does with it.
+        """
+
+    def bounds(self, point: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return float64[n] twice, the least and the most that set-point `point` takes."""
+        spec = self.setpoints[point]
+        scale = self.rated_kw if spec.per_rating else np.ones(self.n)
+        return spec.low * scale, spec.high * scale
+
+    def refusal(self) -> NDArray[np.uint8]:
+        """Return uint8[n], a `Refusal`: why any command would be refused now."""
+        return np.zeros(self.n, np.uint8)
+
+    def check(
+        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64]
+    ) -> NDArray[np.uint8]:
+        """Return what each of `rows` would answer to a write, `Outcome`; nothing is changed.
+
+        ACCEPTED where the value is finite and within `bounds`, else REFUSED.
+        """
+        low, high = self.bounds(point)
+        slack = 1e-9 * np.maximum(np.abs(values), 1.0)
+        good = np.isfinite(values)
+        good &= (values >= low[rows] - slack) & (values <= high[rows] + slack)
+        return np.where(good, Outcome.ACCEPTED, Outcome.REFUSED).astype(np.uint8)
+
     def apply(
         self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64], now_ms: int
     ) -> NDArray[np.uint8]:
@@ -93,6 +128,10 @@ class Kind(ABC):
 
         A value outside what the device accepts is REFUSED and changes nothing.
         """
+        outcome = self.check(point, rows, values)
+        good = outcome == Outcome.ACCEPTED
+        self.obey(point, rows[good], values[good], now_ms)
+        return outcome
 
     def drain(self) -> dict[str, NDArray[np.generic]]:
         """Return and forget what ended since the last call (e.g. charging sessions), by column."""
@@ -103,17 +142,3 @@ class Kind(ABC):
         other = copy.copy(self)
         other.state = self.state.copy()
         return other
-
-    def refuse_outside(
-        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64]
-    ) -> NDArray[np.uint8]:
-        """Return ACCEPTED where a value is finite and in the set-point's range, else REFUSED."""
-        spec = self.setpoints[point]
-        scale = self.rated_kw[rows] if spec.per_rating else np.ones(len(rows))
-        slack = 1e-9 * np.maximum(np.abs(values), 1.0)
-        good = (
-            np.isfinite(values)
-            & (values >= spec.low * scale - slack)
-            & (values <= spec.high * scale + slack)
-        )
-        return np.where(good, Outcome.ACCEPTED, Outcome.REFUSED).astype(np.uint8)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from twin.assets.environment import Environment
 from twin.assets.kind import Kind
 from twin.clock import HOUR_MS
-from twin.record.exchange import Outcome, Point
+from twin.record.exchange import Point
 
 REVERT_MS = HOUR_MS  # without any write (assumed)
 
@@ -79,20 +79,33 @@ class RemoteKind(Kind):
             over = remote & (self.state["remote_until_ms"] <= env.now_ms)
             self.release(np.flatnonzero(over))
 
-    def apply(
-        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64], now_ms: int
-    ) -> NDArray[np.uint8]:
-        """Take a write; see `Kind.apply`."""
-        outcome = self.refuse_outside(point, rows, values)
+    def bounds(self, point: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what set-point `point` takes, no more than `highest`; see `Kind.bounds`."""
+        low, high = super().bounds(point)
+        most = self.highest().get(self.setpoints[point].name)
+        return low, high if most is None else np.minimum(high, most)
+
+    def row_of(self, point: int) -> str | None:
+        """Return the state row that set-point `point` stands in, None for ``release``."""
         name = self.setpoints[point].name
-        bound = self.highest().get(name)
-        if bound is not None:
-            outcome[values > bound[rows] * (1.0 + 1e-9)] = Outcome.REFUSED
-        good = outcome == Outcome.ACCEPTED
-        if name == "release":
-            self.release(rows[good & (values >= 0.5)])
-            return outcome
-        self.state[name][rows[good]] = values[good]
-        self.state["remote"][rows[good]] = 1.0
-        self.state["remote_until_ms"][rows[good]] = now_ms + REVERT_MS
-        return outcome
+        return name if name in self.held else None
+
+    def obey(
+        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64], now_ms: int
+    ) -> None:
+        """Put an accepted write into the state; see `Kind.obey`."""
+        row = self.row_of(point)
+        if row is None:
+            self.release(rows[values >= 0.5])
+            return
+        self.state[row][rows] = values
+        self.state["remote"][rows] = 1.0
+        self.state["remote_until_ms"][rows] = now_ms + REVERT_MS
+
+    def in_force(self, out: NDArray[np.float64]) -> None:
+        """Write what is commanded, else the owner's own value; see `Kind.in_force`."""
+        remote = self.state["remote"] > 0.0
+        for point in range(len(self.setpoints)):
+            row = self.row_of(point)
+            own = 0.0 if row is None else self.own_value(row)
+            out[point] = own if row is None else np.where(remote, self.state[row], own)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from twin.assets.datasheet import Datasheet
 from twin.assets.environment import Environment
-from twin.assets.remote import RELEASE, REMOTE, REVERT_MS, RemoteKind
+from twin.assets.remote import RELEASE, REMOTE, RemoteKind
 from twin.assets.tariff_plan import TariffBook
 from twin.chance import generator
 from twin.clock import DAY_MS, SECOND_MS, minute_of_day
 from twin.kernels import battery
 from twin.record.columns import Columns
-from twin.record.exchange import Outcome, Point
+from twin.record.exchange import Outcome, Point, Refusal
 from twin.record.table import Table
 from twin.units import MINUTES_PER_DAY, SECONDS_PER_HOUR
 
@@ -221,16 +221,20 @@ class Storage(RemoteKind):
         out[7], out[8] = self.limits_kw()
         out[9] = self.in_force_kw()
 
-    def apply(
-        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64], now_ms: int
+    def row_of(self, point: int) -> str | None:
+        """Return the state row of a set-point: ``power_kw`` is what the terminals do."""
+        return "power_set_kw" if self.setpoints[point].name == "power_kw" else None
+
+    def refusal(self) -> NDArray[np.uint8]:
+        """Return FAULT where a station has failed; see `Kind.refusal`."""
+        failed = np.where(self.state["fault"] > 0.0, Refusal.FAULT, Refusal.NONE)
+        return np.maximum(super().refusal(), failed.astype(np.uint8))
+
+    def check(
+        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64]
     ) -> NDArray[np.uint8]:
-        """Take a write; a station in fault refuses power. See `Kind.apply`."""
-        if self.setpoints[point].name == "release":
-            return super().apply(point, rows, values, now_ms)
-        outcome = self.refuse_outside(point, rows, values)
-        outcome[self.state["fault"][rows] > 0.0] = Outcome.REFUSED
-        good = outcome == Outcome.ACCEPTED
-        self.state["power_set_kw"][rows[good]] = values[good]
-        self.state["remote"][rows[good]] = 1.0
-        self.state["remote_until_ms"][rows[good]] = now_ms + REVERT_MS
+        """Return the answer to a write; a station in fault refuses power. See `Kind.check`."""
+        outcome = super().check(point, rows, values)
+        if self.row_of(point) is not None:
+            outcome[self.state["fault"][rows] > 0.0] = Outcome.REFUSED
         return outcome

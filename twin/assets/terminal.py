@@ -136,20 +136,22 @@ class Terminal(Kind):
         out[6:10] = closed
         out[10] = self.state["warning"]
 
-    def apply(
+    def in_force(self, out: NDArray[np.float64]) -> None:
+        """Write which circuits are closed, and the warning; see `Kind.in_force`."""
+        out[:CIRCUITS] = 1.0 - self.open
+        out[CIRCUITS] = self.state["warning"]
+
+    def obey(
         self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64], now_ms: int
-    ) -> NDArray[np.uint8]:
+    ) -> None:
         """Open or close a circuit, or show the warning.
 
         The terminal obeys: that protected customers stay untouched is the platform's duty and
         is judged.
         """
-        outcome = self.refuse_outside(point, rows, values)
-        good = outcome == 0
-        rows, values = rows[good], values[good]
         if point == CIRCUITS:
             self.state["warning"][rows] = values
-            return outcome
+            return
         is_open, opened_ms = self._rows("open")[point], self._rows("opened_ms")[point]
         wanted = np.where(values >= 0.5, 0.0, 1.0)
         closing = rows[(wanted == 0.0) & (is_open[rows] == 1.0)]
@@ -157,4 +159,3 @@ class Terminal(Kind):
         self._rows("pickup")[point][closing] = PICKUP_MAX * fraction
         opened_ms[rows[(wanted == 1.0) & (is_open[rows] == 0.0)]] = now_ms
         is_open[rows] = wanted
-        return outcome

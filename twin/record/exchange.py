@@ -35,6 +35,15 @@ class Outcome(IntEnum):
     LOST = 3  # no contact
 
 
+class Refusal(IntEnum):
+    """Why a device would refuse to be commanded now."""
+
+    NONE = 0
+    FAULT = 1  # the device has failed
+    LOCAL = 2  # its owner has switched it to local mode (就地)
+    BUSY = 3  # it may not be started again yet
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One value that a device shows or takes.
