@@ -8,24 +8,22 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from twin import __version__
 from twin.city import plan_adjustable_mw
-from twin.clock import MINUTE_MS, format_time_of_day
+from twin.clock import format_time_of_day
 from twin.errors import InputProblems, Problem, RunBroken
-from twin.grid import GridOperation, Limits, single_outages
 from twin.record.exchange import Logic
 from twin.record.history import History
 from twin.results.metrics import RunFacts, summarise
-from twin.results.report import Districts, Histories, NetworkFacts, Outage, write_report
+from twin.results.outages import network_facts
+from twin.results.report import Districts, Histories, write_report
 from twin.results.store import RunDirectory
 from twin.scenario.branches import Branches, run_branches
 from twin.scenario.breakage import plain_reason
@@ -151,8 +149,62 @@ def new_logic(name: str) -> Callable[[], Logic]:
     return made
 
 
+class Carrier(Protocol):
+    """Brings readings to the logic and set-points to the fleet, through the whole of a run.
+
+    `Direct` is one; others put a wire or a bench between.
+    """
+
+    name: str
+
+    def run(
+        self,
+        prepared: Prepared,
+        progress: Callable[[str, int], None],
+        keep: Callable[[str, History], None],
+    ) -> Branches:
+        """Run everything; see `run_branches`."""
+        ...
+
+    def facts(self) -> Mapping[str, object]:
+        """Return what ``summary.json`` shows of the carrier beside everything else."""
+        ...
+
+    def keep(self, store: RunDirectory) -> None:
+        """Write what only this carrier has into the run directory."""
+        ...
+
+
+class Direct:
+    """Readings and set-points without a wire, as fast as possible."""
+
+    name = "direct"
+
+    def run(
+        self,
+        prepared: Prepared,
+        progress: Callable[[str, int], None],
+        keep: Callable[[str, History], None],
+    ) -> Branches:
+        """Run everything in this process and its children."""
+        return run_branches(prepared.built, prepared.make, progress, keep)
+
+    def facts(self) -> Mapping[str, object]:
+        """Return nothing beside what every run has."""
+        return {}
+
+    def keep(self, store: RunDirectory) -> None:
+        """Write nothing beside what every run has."""
+
+
 def run_scenario(
-    path: Path, out: Path | None, assignments: Sequence[str], lang: str, report: Report
+    path: Path,
+    out: Path | None,
+    assignments: Sequence[str],
+    lang: str,
+    report: Report,
+    carrier: Carrier | None = None,
+    check: Callable[[Prepared], Prepared] | None = None,
 ) -> RunResult:
     """Run a scenario from its file to its page.
 
@@ -163,6 +215,9 @@ def run_scenario(
     assignments : as given to ``--set``
     lang : language of the page, en or zh
     report : hears of progress
+    carrier : between fleet and logic; default: `Direct`
+    check : looks a prepared scenario over before anything is written, and may change it;
+        raises InputProblems
 
     Raises
     ------
@@ -173,10 +228,13 @@ def run_scenario(
     with watch.phase("input"):
         report("building", 0.0)
         prepared = prepare(path, assignments, out)
-        scenario, built, make = prepared.scenario, prepared.built, prepared.make
+        prepared = prepared if check is None else check(prepared)
+        scenario, built = prepared.scenario, prepared.built
+        carrier = Direct() if carrier is None else carrier
         text = scenario_toml(scenario)
         target = Path("out") / scenario.name if out is None else out
-        store = _open_directory(target, text, _begun(scenario, text))
+        begun = _begun(scenario, text, carrier.name)
+        store = _open_directory(target, text, begun)
     runs: dict[str, History] = {}
     try:
         with watch.phase("calibration"):
@@ -186,7 +244,7 @@ def run_scenario(
             report("running the day before (once)", 0.0)
             built = warmed(built)
         with watch.phase("simulation"):
-            branches = _simulate(built, make, runs, report)
+            branches = _simulate(replace(prepared, built=built), carrier, runs, report)
         with watch.phase("judge"):
             report("judging", 1.0)
             evidences = _evidences(built, branches)
@@ -197,7 +255,7 @@ def run_scenario(
             warnings = _warnings(built, branches)
             facts = _run_facts(built, branches, watch, warnings)
             summary = {
-                **_begun(scenario, text),
+                **begun,
                 "complete": True,
                 **summarise(
                     evidences,
@@ -207,7 +265,9 @@ def run_scenario(
                     verdicts,
                     facts,
                 ),
+                **carrier.facts(),
             }
+            carrier.keep(store)
             _write_page(target / "report.html", summary, built, branches, lang)
         summary["wall_s"] = {**watch.phases, "total": watch.total()}
         store.finish(summary)
@@ -254,7 +314,7 @@ def _write_page(
         built.world.inventory,
         orders=built.orders,
         districts=Districts(districts.names_en, districts.names, districts.x_km, districts.y_km),
-        network=_network_facts(built, branches),
+        network=network_facts(built, branches),
         lang=lang,
     )
 
@@ -268,7 +328,7 @@ def _open_directory(path: Path, text: str, begun: dict[str, object]) -> RunDirec
         raise InputProblems([problem]) from error
 
 
-def _begun(scenario: Scenario, text: str) -> dict[str, object]:
+def _begun(scenario: Scenario, text: str, carrier: str) -> dict[str, object]:
     """Return what is known of a run before it begins."""
     libraries = ("numpy", "numba", "simpy", "pandapower", "lightsim2grid", "pvlib")
     return {
@@ -280,15 +340,15 @@ def _begun(scenario: Scenario, text: str) -> dict[str, object]:
             "python": platform.python_version(),
             **{name: version(name) for name in libraries},
         },
-        "carrier": "direct",
+        "carrier": carrier,
     }
 
 
 def _simulate(
-    built: Built, make: Callable[[], Logic], runs: dict[str, History], report: Report
+    prepared: Prepared, carrier: Carrier, runs: dict[str, History], report: Report
 ) -> Branches:
-    start_ms, begun = built.world.start_ms, time.perf_counter()
-    whole = built.world.end_ms - start_ms
+    world, begun = prepared.built.world, time.perf_counter()
+    start_ms, whole = world.start_ms, world.end_ms - world.start_ms
 
     def progress(name: str, now_ms: int) -> None:
         done, wall_ms = now_ms - start_ms, 1_000.0 * (time.perf_counter() - begun)
@@ -297,7 +357,7 @@ def _simulate(
     def keep(name: str, history: History) -> None:
         runs[name] = history
 
-    return run_branches(built, make, progress, keep)
+    return carrier.run(prepared, progress, keep)
 
 
 def _evidences(built: Built, branches: Branches) -> list[Evidence]:
@@ -310,47 +370,10 @@ def _evidences(built: Built, branches: Branches) -> list[Evidence]:
             undisturbed=branches.runs[0],
             inventory=built.world.inventory,
             end_ms=built.world.end_ms,
+            outside=branches.outside,
         )
         for i, order in enumerate(built.orders)
     ]
-
-
-def _network_facts(built: Built, branches: Branches) -> NetworkFacts:
-    """Return bands and single outages at the maximum of the undisturbed day."""
-    limits = Limits(built.network)
-    bands = {
-        f"{kv:g}": (float(limits.low_pu[rows][0]), float(limits.high_pu[rows][0]))
-        for level, kv in enumerate(limits.kv)
-        if len(rows := np.flatnonzero(limits.level == level)) > 0
-    }
-    if branches.peak_grid is None:
-        return NetworkFacts(bands)
-    peak = branches.runs[0].peak
-    operation = GridOperation(built.network)
-    operation.state.restore(branches.peak_grid.arrays())
-    found = single_outages(
-        operation,
-        np.asarray(peak["grid.demand_mw"], np.float64),
-        np.asarray(peak["grid.demand_mvar"], np.float64),
-        np.asarray(peak["grid.plant_mw"], np.float64),
-        float(peak["grid.pumped_mw"]),
-    )
-    names, kv = built.network.branches.name, built.network.branches.kv
-    solved, overloads = found.flag("solved"), found.i8("overloads")
-    worst, loading = found.i8("worst_branch"), found.f8("max_loading_pct")
-    listed = [
-        Outage(
-            name=str(found["element"][i]),
-            kv=float(kv[np.flatnonzero(names == found["element"][i])[:1]].max(initial=0.0)),
-            solved=bool(solved[i]),
-            overloaded=int(overloads[i]),
-            worst=str(names[worst[i]]) if worst[i] >= 0 else "",
-            worst_pct=float(loading[i]),
-        )
-        for i in np.flatnonzero(~solved | (overloads > 0))
-    ]
-    at_ms = built.world.start_ms + int(peak["index"][0]) * MINUTE_MS
-    return NetworkFacts(bands, listed, found.n, format_time_of_day(at_ms))
 
 
 def _warnings(built: Built, branches: Branches) -> list[str]:

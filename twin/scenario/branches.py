@@ -7,7 +7,7 @@ demand response order one more fork is asked for all that it can give (the capab
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -38,12 +38,14 @@ class Branches:
     capability : by order id, the capability call's run
     peak_grid : the network's state in the minute of the undisturbed maximum
     workers_mib : private memory of the child processes, all together
+    outside : the platform was outside and could not be forked
     """
 
     runs: list[History] = field(default_factory=list)
     capability: dict[str, History] = field(default_factory=dict)
     peak_grid: Table | None = None
     workers_mib: float = 0.0
+    outside: bool = False
 
 
 def simulated_ms(built: Built) -> int:
@@ -92,44 +94,31 @@ def run_branches(
     done = Branches()
     end_ms = built.world.end_ms
     run = built.start(new_logic())
-    keep("undisturbed", _recorder(run).history)
-    left: list[_Left] = []
+    keep("undisturbed", recorder_of(run).history)
+    left: list[Left] = []
     workers: list[Worker[_Rest]] = []
     try:
         for order in built.orders:
             _advance(run, order.notice_ms, f"until {order.id}", progress)
             ordered = _fork(built, run, new_logic, order)
-            called = None
-            if order.kind is OrderKind.DEMAND_RESPONSE:
-                call = capability_call(order, end_ms)
-                called = (_fork(built, run, new_logic, call), call.end_ms)
-            left.append(_Left(run, called, order.id))
-            _recorder(run).stop_supervision()
-            workers.append(Worker(partial(_finish, left[-1], end_ms)))
+            left.append(leave(built, run, new_logic, order))
+            workers.append(set_off(left[-1], end_ms))
             run = ordered
-            keep("ordered", _recorder(run).history)
+            keep("ordered", recorder_of(run).history)
         _advance(run, end_ms, "ordered", progress)
         progress("waiting for the runs without orders", end_ms)
-        for behind, worker in zip(left, workers, strict=True):
-            rest = worker.result()
-            done.runs.append(_recorder(behind.run).history)
-            done.runs[-1].adopt(rest.run)
-            if behind.called is not None and rest.called is not None:
-                done.capability[behind.order] = _recorder(behind.called[0]).history
-                done.capability[behind.order].adopt(rest.called)
-            done.peak_grid = rest.peak_grid if done.peak_grid is None else done.peak_grid
-            done.workers_mib += rest.private_mib
+        gather(done, left, workers)
     finally:
         for worker in workers:
             worker.stop()
-    done.runs.append(_recorder(run).history)
+    done.runs.append(recorder_of(run).history)
     if not built.orders:
-        done.peak_grid = _recorder(run).peak_grid
+        done.peak_grid = recorder_of(run).peak_grid
     return done
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
+class Left:
     """A run left behind at an order's notice, and the capability call with its end [ms]."""
 
     run: Simulation
@@ -147,16 +136,49 @@ class _Rest:
     private_mib: float
 
 
-def _finish(left: _Left, end_ms: int) -> _Rest:
+def leave(
+    built: Built, run: Simulation, new_logic: Callable[[], Logic] | None, order: Order
+) -> Left:
+    """Return what goes on without `order`: `run` itself, and the capability call.
+
+    `new_logic` is None where the platform is outside and cannot be asked.
+    """
+    called = None
+    if order.kind is OrderKind.DEMAND_RESPONSE and new_logic is not None:
+        call = capability_call(order, built.world.end_ms)
+        called = (_fork(built, run, new_logic, call), call.end_ms)
+    recorder_of(run).stop_supervision()
+    return Left(run, called, order.id)
+
+
+def set_off(left: Left, end_ms: int) -> Worker[_Rest]:
+    """Carry what was left behind to its end, in a child process."""
+    return Worker(partial(_finish, left, end_ms))
+
+
+def gather(done: Branches, left: Sequence[Left], workers: Sequence[Worker[_Rest]]) -> None:
+    """Wait for `workers` and file the runs without orders in `done`."""
+    for behind, worker in zip(left, workers, strict=True):
+        rest = worker.result()
+        done.runs.append(recorder_of(behind.run).history)
+        done.runs[-1].adopt(rest.run)
+        if behind.called is not None and rest.called is not None:
+            done.capability[behind.order] = recorder_of(behind.called[0]).history
+            done.capability[behind.order].adopt(rest.called)
+        done.peak_grid = rest.peak_grid if done.peak_grid is None else done.peak_grid
+        done.workers_mib += rest.private_mib
+
+
+def _finish(left: Left, end_ms: int) -> _Rest:
     """Carry the capability call and the run without the order to their ends."""
     called = None
     if left.called is not None:
         simulation, until_ms = left.called
-        _recorder(simulation).stop_supervision()
+        recorder_of(simulation).stop_supervision()
         simulation.run(until_ms)
-        called = _recorder(simulation).history.rest()
+        called = recorder_of(simulation).history.rest()
     left.run.run(end_ms)
-    recorder = _recorder(left.run)
+    recorder = recorder_of(left.run)
     memory = private_mib() if can_fork() else 0.0
     return _Rest(recorder.history.rest(), called, recorder.peak_grid, memory)
 
@@ -177,7 +199,8 @@ def _advance(
         progress(name, run.now_ms)
 
 
-def _recorder(run: Simulation) -> Recorder:
+def recorder_of(run: Simulation) -> Recorder:
+    """Return a run's recorder; RunBroken where it has none."""
     if not isinstance(run.recorder, Recorder):
         raise RunBroken("a run without a record cannot be judged")
     return run.recorder

@@ -40,6 +40,7 @@ class Evidence:
     undisturbed : R_0, the day without any order
     inventory : what is registered
     end_ms : end of the scenario
+    outside : the platform was outside (on the wire) and could not be asked what it has
     """
 
     order: Order
@@ -49,6 +50,7 @@ class Evidence:
     undisturbed: History
     inventory: Inventory
     end_ms: int
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,10 @@ def _service(pair: Pair, order: Order) -> list[tuple[str, Finding]]:
 def _capability(sheet: Sheet, evidence: Evidence) -> None:
     """Judge the capability call; it only counts where comfort, mobility and network hold."""
     order, base_mw = evidence.order, evidence.inventory.max_load_mw
+    if evidence.outside:
+        for id_ in IDS[:4]:
+            sheet.not_applicable(id_, "a platform outside cannot be forked")
+        return
     if evidence.capability is None:
         for id_ in IDS[:4]:
             sheet.add(id_, None, "no capability call was run", scope=Scope(base_mw))
