@@ -6,8 +6,8 @@ Every rule takes the parts that could be read, with their numbers in the file, a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite
 
 from hil.registers.codec import not_implemented, span
 from hil.registers.kinds import KindPoints, catalogue, unit_of_column
@@ -83,7 +83,11 @@ def is_invertible(point: WirePoint, twin: Point) -> bool:
     shown = [code for _, code in source.values]
     if len(set(shown)) < len(shown):
         return False
-    if not (isfinite(twin.low) and isfinite(twin.high) and twin.high - twin.low < STATES_AT_MOST):
+    if not (
+        math.isfinite(twin.low)
+        and math.isfinite(twin.high)
+        and twin.high - twin.low < STATES_AT_MOST
+    ):
         return True
     codes = dict(source.values)
     states = [float(s) for s in range(round(twin.low), round(twin.high) + 1)]
@@ -192,6 +196,26 @@ def _alone(number: int, point: WirePoint) -> Iterator[Fault]:
                 )
     if point.source is not None:
         yield from _codes(number, point, point.source)
+        yield from _fits(number, point, point.source)
+
+
+def _fits(number: int, point: WirePoint, source: Source) -> Iterator[Fault]:
+    """What a source gives of itself must be shown whole, and be what may be written."""
+    if source.text is not None:
+        size, room = len(source.text.encode("utf-8")), 2 * point.width
+        if size > room:
+            yield _place(number, "source.text", point), f"{size} bytes", f"at most {room}"
+    for field, value in (("constant", source.constant), ("held", source.held)):
+        if value is None or (point.type not in WHOLE and field == "constant"):
+            continue
+        least, most = span(point) if point.type in WHOLE else (-math.inf, math.inf)
+        low, high = least * point.scale, most * point.scale
+        if field == "held":
+            low = low if point.low is None else point.low
+            high = high if point.high is None else point.high
+        half = 0.5 * point.scale if point.type in WHOLE else 0.0
+        if not low - half <= value <= high + half:
+            yield _place(number, f"source.{field}", point), f"{value:g}", f"{low:g} .. {high:g}"
 
 
 def _codes(number: int, point: WirePoint, source: Source) -> Iterator[Fault]:

@@ -76,8 +76,8 @@ class WirePoint(Part):
     """One value at one place.
 
     `length` counts registers of a string. `bit` makes a point of type ``bits`` one bit of its
-    register; such points share the register and are read-only. `na` is the raw word (all words
-    of a wider type) that says 'not implemented'; default by type as SunSpec has it.
+    register; such points share the register and are read-only. `na` is the raw value, over all
+    registers of the point, that says 'not implemented'; default by type as SunSpec has it.
     """
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", description="unique within the map")

@@ -8,7 +8,7 @@ __all__ = ["gain_problem", "known_unit"]
 
 SAME = {
     "": "1", "C": "°C", "℃": "°C", "degC": "°C", "W/m²": "W/m2", "m²": "m2", "Var": "var",
-    "kVar": "kvar", "MVar": "Mvar", "Hz.": "Hz", "°": "deg",
+    "kVar": "kvar", "MVar": "Mvar", "MVAr": "Mvar", "°": "deg", "Ω": "ohm",
 }  # fmt: skip
 # (sort, size in the sort's own unit)
 UNITS: dict[str, tuple[str, float]] = {
@@ -25,7 +25,8 @@ UNITS: dict[str, tuple[str, float]] = {
     "ms": ("time", 1e-3), "s": ("time", 1.0), "min": ("time", 60.0), "h": ("time", 3600.0),
     "kg": ("mass", 1.0), "t": ("mass", 1e3), "kg/h": ("mass flow", 1.0),
     "W/m2": ("irradiance", 1.0), "m2": ("area", 1.0), "deg": ("angle", 1.0),
-    "%/s": ("ramp", 1.0), "1/ohm": ("susceptance", 1.0), "ohm": ("resistance", 1.0),
+    "%/s": ("ramp", 1.0), "S": ("conductance", 1.0), "ohm": ("resistance", 1.0),
+    "varh": ("reactive energy", 1.0), "VAh": ("apparent energy", 1.0),
 }  # fmt: skip
 # What follows from another quantity at a nominal voltage: any factor will do.
 AT_NOMINAL_VOLTAGE = {("power", "current"), ("energy", "charge")}
