@@ -19,7 +19,7 @@ from twin.grid import Limits, Network, violations
 from twin.record.alarms import AlarmWatch
 from twin.record.exchange import Inventory, Reports, SetPoint
 from twin.record.history import History, Incident
-from twin.record.monitor import DEVICE_KINDS, SOC_KINDS
+from twin.record.monitor import DEVICE_KINDS, SOC_KINDS, TrueFleet
 from twin.record.table import Table
 
 LEVELS = (10, 110, 220, 500)  # kV
@@ -80,7 +80,11 @@ class Recorder:
 
     def believe(self, run: Simulation, reports: Reports) -> None:
         """Keep what the logic reports, and compare it with the truth of this moment."""
-        history, now_ms = self.history, run.now_ms
+        self.believe_of(true_fleet(run), reports)
+
+    def believe_of(self, truth: TrueFleet, reports: Reports) -> None:
+        """Keep what the logic reports of the moment of `truth`, and compare the two."""
+        history = self.history
         if history.filled < history.minutes:
             for name, value in reports.figures.items():
                 history.put_figure(name, value)
@@ -90,15 +94,8 @@ class Recorder:
         if tally is None:
             return
         for report in reports.fleet:
-            tally.believe(now_ms, report)
-        power = {name: kind.power_kw for name, kind in run.kinds.items()}
-        soc, energy = {}, {}
-        for name in SOC_KINDS:
-            if name in run.kinds:
-                shown = _points(run, name)
-                soc[name] = shown["soc"]
-                energy[name] = shown["charged_today_kwh"] + shown["discharged_today_kwh"]
-        tally.add(now_ms, power, soc, energy)
+            tally.believe(truth.now_ms, report)
+        tally.add(truth.now_ms, truth.power_kw, truth.soc, truth.energy_today_kwh)
 
     def wrote(
         self,
@@ -271,3 +268,15 @@ def _points(run: Simulation, kind: str) -> dict[str, NDArray[np.float64]]:
     """Return the true value of every point of a kind by name."""
     values = run.true_points(kind)
     return {point.name: values[i] for i, point in enumerate(run.kinds[kind].points)}
+
+
+def true_fleet(run: Simulation) -> TrueFleet:
+    """Return the truth that reports of this moment are compared with."""
+    soc, energy = {}, {}
+    for name in SOC_KINDS:
+        if name in run.kinds:
+            shown = _points(run, name)
+            soc[name] = shown["soc"]
+            energy[name] = shown["charged_today_kwh"] + shown["discharged_today_kwh"]
+    power = {name: kind.power_kw.copy() for name, kind in run.kinds.items()}
+    return TrueFleet(run.now_ms, power, soc, energy)

@@ -7,6 +7,7 @@ histograms whose bins are fixed before the run, so that tallies of forks stay co
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,20 @@ SOC_BIN, SOC_BINS = 1e-3, 500
 AGE_BIN, AGE_BINS = 0.05, 400  # poll periods
 COVERED_MS = 15 * MINUTE_MS  # a report counts for coverage up to this age (assumed)
 NEVER_MS = -(10**15)
+
+
+@dataclass(frozen=True, slots=True)
+class TrueFleet:
+    """What reports of one moment are compared with, by kind float64[n].
+
+    `power_kw` is positive into the grid; `soc` and `energy_today_kwh` (charged plus discharged)
+    are those of `SOC_KINDS`.
+    """
+
+    now_ms: int
+    power_kw: Mapping[str, NDArray[np.float64]]
+    soc: Mapping[str, NDArray[np.float64]]
+    energy_today_kwh: Mapping[str, NDArray[np.float64]]
 
 
 class MonitorTally:
