@@ -11,7 +11,8 @@ DCBA  both: little-endian throughout
 ====  ==================================================================
 
 and mean the same for one register (ABCD = CDAB, BADC = DCBA) and for four. Text keeps the order
-of its registers; BADC and DCBA swap the two letters within each. A bit table has no order.
+of its registers; BADC and DCBA swap the two letters within each. A bit table has no order, and a
+single bit of a register is counted in the register as it stands on the wire.
 
 Values are rounded half to even and kept within the type's range, short of the pattern that says
 'not implemented' where that stands at an end of the range (0 of an accumulator does not).
@@ -79,7 +80,7 @@ def encode(point: WirePoint, order: Order, value: float | str | None) -> list[in
     if point.type == "bit":
         return [raw]
     if point.bit is not None:
-        return _words(struct.pack(">H", raw << point.bit), point.order or order)
+        return [raw << point.bit]
     return _words(raw.to_bytes(2 * point.width, "big"), point.order or order)
 
 
@@ -95,10 +96,10 @@ def decode(point: WirePoint, order: Order, words: Sequence[int]) -> float | str 
     if point.type == "string":
         text = _bytes(words, _text_order(point.order or order)).rstrip(b"\0")
         return text.decode("utf-8", "replace") if text else None
+    if point.bit is not None:
+        return float(words[0] >> point.bit & 1)
     data = _bytes(words, point.order or order)
     raw = int.from_bytes(data, "big")
-    if point.bit is not None:
-        return float(raw >> point.bit & 1)
     if raw == not_implemented(point):
         return None
     if point.type == "f32":

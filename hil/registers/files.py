@@ -270,6 +270,6 @@ def _section(model: type[BaseModel], name: str) -> type[BaseModel]:
 
 def _described(location: Sequence[int | str]) -> str | None:
     for name, info in _model(location[:-1]).model_fields.items():
-        if (info.alias or name) == location[-1]:
+        if location[-1:] == ((info.alias or name),):
             return info.description
     return None
