@@ -10,6 +10,7 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -46,11 +47,16 @@ Assignments = Annotated[
 
 
 def main() -> None:
-    """Run the command line; bad input ends in status 2, a broken run in 3."""
+    """Run the command line of the twin."""
+    guarded(app)
+
+
+def guarded(command: Callable[[], object]) -> None:
+    """Run a command line; bad input ends in status 2, a broken run in 3."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGTERM, interrupt)
     try:
-        app()
+        command()
     except InputProblems as error:
         for problem in error.problems:
             ERR.print(f"[red]error[/red] {escape(str(problem))}", soft_wrap=True, highlight=False)
@@ -62,7 +68,7 @@ def main() -> None:
         sys.exit(3)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def interrupt(number: int, frame: FrameType | None) -> None:
     """Let a termination end a run as Ctrl-C does, with what there is written."""
     raise KeyboardInterrupt(signal.Signals(number).name)
 
@@ -98,19 +104,19 @@ def run(
     try:
         # No refresh thread: runs go on in forked children, which want a process of one thread.
         with Progress(*columns, console=ERR, transient=True, auto_refresh=False) as bar:
-            result = run_scenario(find_scenario(scenario), out, extra, lang, _reporter(bar))
+            result = run_scenario(find_scenario(scenario), out, extra, lang, reporter(bar))
     except KeyboardInterrupt:
         raise RunBroken("interrupted before the run began; nothing was written") from None
     except RunBroken as error:
         if debug and error.__cause__ is not None:
             ERR.print(escape(traceback_text(error.__cause__)), soft_wrap=True, highlight=False)
         raise
-    _print_result(result)
+    print_result(result)
     if strict and any(v["passed"] is False for v in result.verdicts):
         raise typer.Exit(1)
 
 
-def _reporter(bar: Progress) -> Report:
+def reporter(bar: Progress) -> Report:
     """Return a callback (phase, fraction, simulated time, times real time) for the bar."""
     task = bar.add_task("preparing", total=1.0, clock="", speed="")
 
@@ -129,7 +135,7 @@ def _reporter(bar: Progress) -> Report:
     return report
 
 
-def _print_result(result: RunResult) -> None:
+def print_result(result: RunResult) -> None:
     """Print the verdicts in 80 columns, then why those that failed did."""
     orders = len({row["order"] for row in result.verdicts if row["order"] is not None})
     table = Table(

@@ -214,6 +214,16 @@ class RegisterBank:
             value,
         )
 
+    def reset(self) -> None:
+        """Forget what was written: held values are the maps' own, queues and overlays empty."""
+        self.held = [self._held(group) for group in self.groups]
+        for lane in range(len(self.arrays.queue_count)):
+            count = self.arrays.queue_count[lane]
+            _forget(count, int(count[im.PUT] - count[im.TAKEN]))
+        self.arrays.pending_ns[:] = -1
+        self.arrays.written[:] = 0
+        self.arrays.latched[:] = 0
+
     # -- single values -------------------------------------------------------------------------
 
     def group_of(self, kind: str, map_name: str | None = None) -> int:

@@ -51,7 +51,10 @@ SUMMARY_KEYS = (
     "warnings",
 )
 
-_FILES = ("summary.json", "report.html", "orders.parquet", "settlement.csv", "scenario.toml")
+_FILES = (
+    "summary.json", "report.html", "orders.parquet", "settlement.csv", "scenario.toml",
+    "orders.jsonl", "writes.parquet", "devices.parquet",
+)  # fmt: skip
 _SETTLEMENT = ("order", "aggregator", "site", "ordered_kwh", "delivered_kwh", "valid_share")
 
 
@@ -116,6 +119,10 @@ class RunDirectory:
                 writer.writerows({k: plain(v) for k, v in row.items()} for row in rows)
 
         self._write("settlement.csv", write)
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a table that only some runs have, as parquet."""
+        self._parquet(name, table)
 
     def finish(self, summary: Mapping[str, object]) -> None:
         """Write the summary as complete; the last thing a run does.

@@ -1,0 +1,1 @@
+"""Where simulation, registers, servers, clock and head-end are put together."""
