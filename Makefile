@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
-.PHONY: demo test lint test-slow look verify-city bench coverage lock clean help
+.PHONY: demo test lint test-slow look verify-city bench bench-wire coverage lock clean help
 
 help:
 	@echo "make demo         the 2027 summer peak, results in out/demo"
@@ -15,6 +15,7 @@ help:
 	@echo "make look         pictures of the page from a real browser, in out/look (PAGES=...)"
 	@echo "make verify-city  peak, share of air conditioning and degree effect over ten seeds"
 	@echo "make bench        speed, each as a ratio within one run"
+	@echo "make bench-wire   the wire: cost of a request, ten thousand devices (needs cc, libmodbus)"
 	@echo "make coverage     branch coverage, the devices once more as plain Python"
 	@echo "make lock         resolve requirements.lock anew"
 	@echo "make clean        remove caches and results, keep the environment"
@@ -22,8 +23,10 @@ help:
 demo: $(STAMP)
 	$(BIN)/twin run summer-peak-2027 --out out/demo
 
+# Runs on wall time come last and one after the other: nothing else may want the cores then.
 test: lint
-	$(BIN)/pytest -m "not slow and not bench"
+	$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not bench and not paced"
+	$(BIN)/pytest -m "paced and not slow and not bench" --timeout 400
 	@echo "left out: slow tests (make test-slow) and benchmarks (make bench)"
 
 lint: $(STAMP)
@@ -45,6 +48,10 @@ bench: $(STAMP)
 	@for script in benchmarks/[a-z]*.py; do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; \
 	done
+
+bench-wire: $(STAMP)
+	$(BIN)/python benchmarks/wire/server_cost.py
+	$(BIN)/python benchmarks/wire/ten_thousand.py
 
 # The second pass runs the devices without compiling, so that their lines are counted.
 coverage: $(STAMP)

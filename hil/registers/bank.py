@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from hil.kernels import atomic, pack
 from hil.kernels import image as im
+from hil.kernels import pack, turn
 from hil.kernels.image import Bank
 from hil.registers.layout import GAPS, Compiled
 from hil.registers.schema import RegisterMap, WirePoint
@@ -168,7 +167,7 @@ class RegisterBank:
         """
         a = self.arrays
         back = 1 - int(a.front[0])
-        _begin(a.version, back)
+        turn.begin(a.version, back)
         nothing = np.empty((0, 0))
         for number, group in enumerate(self.groups):
             first = self.compiled.layout.point_first
@@ -188,21 +187,21 @@ class RegisterBank:
                 (int(first[group.map]), int(first[group.map + 1])),
             )
         a.applied_ns[back] = applied_ns
-        _end(a.version, back)
+        turn.end(a.version, back)
 
     def publish(self) -> None:
         """Serve what `write` wrote."""
-        _turn(self.arrays.front)
+        turn.show(self.arrays.front)
 
     def take(self, until_ns: int) -> Writes:
         """Take what was written up to `until_ns`, all lanes together, in the order of time."""
         a = self.arrays
         parts, values = [], []
         for lane in range(len(a.queue_count)):
-            rows = _taken(a.queue_count[lane], a.queue[lane], until_ns)
+            rows = turn.taken(a.queue_count[lane], a.queue[lane], until_ns)
             parts.append(a.queue[lane][rows].copy())
             values.append(a.queue_value[lane][rows].copy())
-            _forget(a.queue_count[lane], len(rows))
+            turn.forget(a.queue_count[lane], len(rows))
         queue, value = np.concatenate(parts), np.concatenate(values)
         order = np.argsort(queue[:, im.Q_NS], kind="stable")
         queue, value = queue[order], value[order]
@@ -219,7 +218,7 @@ class RegisterBank:
         self.held = [self._held(group) for group in self.groups]
         for lane in range(len(self.arrays.queue_count)):
             count = self.arrays.queue_count[lane]
-            _forget(count, int(count[im.PUT] - count[im.TAKEN]))
+            turn.forget(count, int(count[im.PUT] - count[im.TAKEN]))
         self.arrays.pending_ns[:] = -1
         self.arrays.written[:] = 0
         self.arrays.latched[:] = 0
@@ -292,7 +291,7 @@ class RegisterBank:
                 continue
             values = self._static(group, point)
             for buffer in a.words:
-                _put(buffer, base, values, int(row), self.compiled.layout)
+                turn.put(buffer, base, values, int(row), self.compiled.layout)
 
     def _static(self, group: Group, point: WirePoint) -> F8:
         """Return float64[n], a static point's values in its own unit; NaN: not implemented."""
@@ -335,45 +334,3 @@ def _text(words: NDArray[np.uint8], at: int, point: WirePoint, serial: str) -> N
     room = 2 * point.width
     given = text.replace("{serial}", serial).encode("utf-8")[:room].ljust(room, b"\0")
     words[:, at : at + room] = np.frombuffer(given, np.uint8)
-
-
-@njit(cache=True)
-def _put(words: NDArray[np.uint8], base: I8, values: F8, row: int, layout: im.Layout) -> None:
-    point = layout.point[row]
-    for d in range(len(base)):
-        value = values[d] / layout.factor[row, im.SCALE]
-        pack.put_raw(words, base[d], point, pack.raw_of(value, point[im.TYPE], layout.na[row]))
-
-
-@njit(cache=True)
-def _begin(version: I8, back: int) -> None:
-    atomic.store(version, back, version[back] + 1)
-    atomic.fence()
-
-
-@njit(cache=True)
-def _end(version: I8, back: int) -> None:
-    atomic.store(version, back, version[back] + 1)
-
-
-@njit(cache=True)
-def _turn(front: I8) -> None:
-    atomic.store(front, 0, 1 - front[0])
-
-
-@njit(cache=True)
-def _taken(count: I8, queue: I8, until_ns: int) -> I8:
-    """Return the rows of a ring that hold writes up to `until_ns`."""
-    put, taken, size = atomic.load(count, im.PUT), count[im.TAKEN], len(queue)
-    n = 0
-    while taken + n < put and queue[(taken + n) % size, im.Q_NS] <= until_ns:
-        n += 1
-    rows = np.empty(n, np.int64)
-    for i in range(n):
-        rows[i] = (taken + i) % size
-    return rows
-
-
-@njit(cache=True)
-def _forget(count: I8, n: int) -> None:
-    atomic.store(count, im.TAKEN, count[im.TAKEN] + n)

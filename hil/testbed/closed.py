@@ -15,16 +15,17 @@ from hil.headend import DeviceEntry
 from hil.pacer import Pacer
 from hil.testbed.dispatcher import Dispatcher
 from hil.testbed.partner import Answer, Partner, PartnerSpec, own_folder
-from hil.testbed.places import DISPATCHER, Places
+from hil.testbed.places import DISPATCHER, NOWHERE, Places
 from hil.testbed.records import WireRecords
 from hil.testbed.session import Session
 from hil.testbed.setup import Options, serving
 from twin.clock import MINUTE_MS, SECOND_MS
-from twin.engine.recorder import TrueFleet, true_fleet
+from twin.engine.recorder import true_fleet
 from twin.engine.simulation import Simulation
 from twin.errors import RunBroken
 from twin.record.exchange import Logic
 from twin.record.history import History
+from twin.record.monitor import TrueFleet
 from twin.record.orders import Notice, NoticeKind, Order
 from twin.results.store import RunDirectory
 from twin.run import Prepared
@@ -58,8 +59,8 @@ class Closed:
     options : of the command line
     """
 
-    places: Places
     options: Options
+    places: Places = NOWHERE
     name: str = "wire"
     records: WireRecords | None = None
     _late: list[float] = field(default_factory=list)

@@ -16,7 +16,7 @@ import numpy as np
 
 from hil.pacer import Pacer
 from hil.testbed.dispatcher import Dispatcher, fleet_inventory
-from hil.testbed.places import Places
+from hil.testbed.places import NOWHERE, Places
 from hil.testbed.records import WireRecords
 from hil.testbed.session import Session
 from hil.testbed.setup import Options, Serving, serving
@@ -49,11 +49,11 @@ class Outside:
     opened : called once when everything listens
     """
 
-    places: Places
     options: Options
     counterfactual: Counterfactual
-    log: Path
-    opened: Callable[[Serving], None] = lambda served: None
+    opened: Callable[[Serving], None]
+    places: Places = NOWHERE
+    log: Path = Path("out")
     name: str = "wire"
     records: WireRecords | None = None
     _left: list[Left] = field(default_factory=list)
@@ -74,6 +74,7 @@ class Outside:
         done = Branches(outside=True)
         with serving(prepared, run, self.places, self.options) as served:
             self.opened(served)
+            final = run
             for number, announced in enumerate(passes):
                 if number > 0:
                     served.field.attach(prepared.built.start(None))

@@ -19,7 +19,7 @@ from twin.chance import generator
 from twin.errors import InputProblems, Problem
 from twin.record.exchange import Inventory
 
-__all__ = ["COLUMNS", "DISPATCHER", "Place", "Places", "assign", "write_inventory"]
+__all__ = ["COLUMNS", "DISPATCHER", "NOWHERE", "Place", "Places", "assign", "write_inventory"]
 
 DISPATCHER = "dispatcher"
 # Columns of the inventory that a platform imports.
@@ -64,6 +64,9 @@ class Places:
     def rows(self, kind: str) -> NDArray[np.int64]:
         """Return the rows of `kind` that are served."""
         return np.array([d.row for d in self.devices if d.kind == kind], np.int64)
+
+
+NOWHERE = Places((), (), {})
 
 
 class _Counter:

@@ -64,6 +64,16 @@ class WireRecords:
             found["acknowledged"] = dict(self.acknowledged)
         return {"wire": found}
 
+    def line(self) -> str:
+        """Return one line for the command line."""
+        late = self.lateness
+        mark = "" if late.within else " PASSED"
+        return (
+            f"wire: {len(self.devices):,} devices, {int(self.counts['reads'].sum()):,} reads, "
+            f"{int(self.counts['writes'].sum()):,} writes; {late.ticks:,} ticks at rate "
+            f"{late.rate:g}, lateness p99 {late.p99_ms:.2f} ms (limit {late.limit_ms:g}{mark})"
+        )
+
     def keep(self, store: RunDirectory) -> None:
         """Write ``writes.parquet`` and ``devices.parquet``."""
         store.write_table("writes.parquet", pa.table(dict(self.columns)))

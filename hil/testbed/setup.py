@@ -16,7 +16,7 @@ from twin.clock import SECOND_MS
 from twin.engine.simulation import Simulation
 from twin.run import Prepared
 
-__all__ = ["Options", "Serving", "serving", "wired"]
+__all__ = ["Options", "Serving", "beats", "serving", "wired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,16 @@ def wired(prepared: Prepared, options: Options, file: Path) -> tuple[Prepared, P
     places = assign(
         built.world.inventory, wire, scenario.seed, str(file), options.kinds, options.limit
     )
-    grid_ms = built.world.grid_period_ms
-    if wire.grid_period_s is not None:
-        grid_ms = wire.grid_period_s * SECOND_MS
-    world = replace(built.world, tick_ms=min(built.world.tick_ms, TICK_MS), grid_period_ms=grid_ms)
-    return replace(prepared, built=replace(built, world=world)), places
+    return beats(prepared), places
+
+
+def beats(prepared: Prepared) -> Prepared:
+    """Return the scenario with the beats of the wire: ticks of a second, its grid period."""
+    built, period_s = prepared.built, prepared.scenario.wire.grid_period_s
+    world = built.world
+    grid_ms = world.grid_period_ms if period_s is None else period_s * SECOND_MS
+    world = replace(world, tick_ms=min(world.tick_ms, TICK_MS), grid_period_ms=grid_ms)
+    return replace(prepared, built=replace(built, world=world))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from twin.record.history import History
 from twin.record.monitor import DEVICE_KINDS, listed_kinds
 from twin.record.orders import Order
 
-__all__ = ["SUMMARY_KEYS", "RunDirectory", "plain"]
+__all__ = ["SUMMARY_KEYS", "RunDirectory", "plain", "timeseries"]
 
 # What a complete summary holds (DESIGN: run directory), in file order.
 SUMMARY_KEYS = (
@@ -88,13 +88,8 @@ class RunDirectory:
         A run may be shorter than the others; what it has is written.
         """
         (self.path / "timeseries").mkdir(exist_ok=True)
-        for name, build in (("city", _city), ("district", _district), ("kind", _kind)):
-            parts = [build(run, history, inventory) for run, history in runs.items()]
-            held = [part for part in parts if part is not None]
-            if held:
-                # A run without orders believes nothing: its columns are filled with nulls.
-                table = pa.concat_tables(held, promote_options="default")
-                self._parquet(f"timeseries/{name}.parquet", table)
+        for name, table in timeseries(runs, inventory).items():
+            self._parquet(f"timeseries/{name}.parquet", table)
 
     def write_orders(
         self, orders: Sequence[Order], final: History | None, inventory: Inventory
@@ -198,6 +193,18 @@ def plain(value: object) -> object:
 
 
 # -- tables ----------------------------------------------------------------------------------
+
+
+def timeseries(runs: Mapping[str, History], inventory: Inventory) -> dict[str, pa.Table]:
+    """Return city, district and kind by minute; column ``run`` holds the key of `runs`."""
+    found = {}
+    for name, build in (("city", _city), ("district", _district), ("kind", _kind)):
+        parts = [build(run, history, inventory) for run, history in runs.items()]
+        held = [part for part in parts if part is not None]
+        if held:
+            # A run without orders believes nothing: its columns are filled with nulls.
+            found[name] = pa.concat_tables(held, promote_options="default")
+    return found
 
 
 def _named(name: str, n: int) -> pa.Array:

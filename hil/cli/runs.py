@@ -1,0 +1,101 @@
+"""``hil run`` and ``hil replay``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hil.cli.options import (
+    Address,
+    Assignments,
+    Kinds,
+    Lanes,
+    Limit,
+    Rate,
+    ScenarioName,
+    options_of,
+)  # fmt: skip
+from hil.testbed.closed import Closed
+from hil.testbed.replay import replay_run
+from hil.testbed.setup import wired
+from twin.cli import ERR, OUT, print_result, reporter
+from twin.errors import RunBroken
+from twin.run import Prepared, run_scenario
+from twin.scenario.files import find_scenario
+
+__all__ = ["columns", "failed", "replay", "run"]
+
+
+def columns() -> tuple[TextColumn | BarColumn | TimeRemainingColumn, ...]:
+    """Return the columns of a progress bar."""
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[clock]} {task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+
+
+def failed(directory: Path) -> bool:
+    """Return whether a run has a false verdict or passed the limit of lateness."""
+    summary = json.loads((directory / "summary.json").read_text("utf-8"))
+    late = not summary.get("wire", {}).get("pacing", {}).get("within_limit", True)
+    return late or any(v["passed"] is False for v in summary["verdicts"])
+
+
+def run(
+    scenario: ScenarioName,
+    rate: Rate = 1.0,
+    out: Annotated[Path | None, typer.Option(help="run directory; default: out/<scenario>")] = None,
+    assignments: Assignments = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="chance of the day")] = None,
+    logic: Annotated[str | None, typer.Option(help="package.module:Class")] = None,
+    address: Address = None,
+    kinds: Kinds = None,
+    limit: Limit = None,
+    lanes: Lanes = 1,
+    lang: Annotated[str, typer.Option(help="language of the page: en or zh")] = "en",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="status 1 when a verdict fails or ticks are late")
+    ] = False,
+) -> None:
+    """Close the loop over Modbus on wall time with our head-end, judge and report."""
+    if lang not in ("en", "zh"):
+        raise typer.BadParameter("en or zh", param_hint="--lang")
+    options = options_of(rate, address, kinds, limit, lanes)
+    path = find_scenario(scenario)
+    extra = list(assignments or [])
+    if seed is not None:
+        extra.append(f"seed={seed}")
+    if logic is not None:
+        extra.append(f"logic={json.dumps(logic)}")
+    carrier = Closed(options)
+
+    def check(prepared: Prepared) -> Prepared:
+        prepared, carrier.places = wired(prepared, options, path)
+        return prepared
+
+    try:
+        with Progress(*columns(), console=ERR, transient=True, auto_refresh=False) as bar:
+            result = run_scenario(path, out, extra, lang, reporter(bar), carrier, check)
+    except KeyboardInterrupt:
+        raise RunBroken("interrupted before the run began; nothing was written") from None
+    print_result(result)
+    if carrier.records is not None:
+        OUT.print(carrier.records.line(), highlight=False)
+    if strict and failed(result.directory):
+        raise typer.Exit(1)
+
+
+def replay(
+    directory: Annotated[Path, typer.Argument(help="run directory of a run over the wire")],
+) -> None:
+    """Run a finished run's command log again without the wire, and compare every bit."""
+    found = replay_run(directory)
+    OUT.print(found.text, highlight=False)
+    if not found.equal:
+        raise typer.Exit(1)

@@ -1,0 +1,204 @@
+"""``hil serve``, ``hil poll`` and ``hil preflight``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from hil.cli.options import (
+    Address,
+    Assignments,
+    Kinds,
+    Lanes,
+    Limit,
+    Rate,
+    ScenarioName,
+    options_of,
+)  # fmt: skip
+from hil.cli.runs import columns, failed
+from hil.testbed.outside import Outside
+from hil.testbed.places import Places, write_inventory
+from hil.testbed.polling import poll_once
+from hil.testbed.preflight import check as check_machine
+from hil.testbed.preflight import need_of
+from hil.testbed.serve import serve as serve_only
+from hil.testbed.setup import Options, Serving, wired
+from twin.cli import ERR, OUT, print_result, reporter
+from twin.errors import InputProblems, Problem, RunBroken
+from twin.run import Prepared, prepare, run_scenario
+from twin.scenario.build import calibrated, warmed
+from twin.scenario.files import find_scenario
+
+__all__ = ["poll", "preflight", "serve"]
+
+
+def serve(
+    scenario: ScenarioName,
+    rate: Rate = 1.0,
+    address: Address = None,
+    kinds: Kinds = None,
+    limit: Limit = None,
+    lanes: Lanes = 1,
+    inventory: Annotated[Path | None, typer.Option(help="CSV that a platform can import")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="say what listens as JSON")] = False,
+    duration: Annotated[float | None, typer.Option(help="wall time to serve [s]")] = None,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="judge whoever writes the registers")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="run directory of --judge; default: out/<scenario>")
+    ] = None,
+    counterfactual: Annotated[
+        str, typer.Option(help="hold: what was in force runs out; rerun: a second pass")
+    ] = "hold",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="status 1 when a verdict fails or ticks are late")
+    ] = False,
+    assignments: Assignments = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="chance of the day")] = None,
+    lang: Annotated[str, typer.Option(help="language of the page: en or zh")] = "en",
+) -> None:
+    """Stand a scenario's devices on the network, on wall time."""
+    options = options_of(rate, address, kinds, limit, lanes)
+    _check(counterfactual, lang, duration, judge)
+    path = find_scenario(scenario)
+    extra = [*(assignments or []), *([] if seed is None else [f"seed={seed}"])]
+
+    def opened(served: Serving) -> None:
+        places = served.field.places
+        if inventory is not None:
+            write_inventory(places, inventory)
+        _say(places, as_json)
+
+    if judge:
+        _judge(path, extra, options, out, counterfactual, lang, strict, opened)
+        return
+    with Progress(*columns(), console=ERR, transient=True, auto_refresh=False) as bar:
+        report = reporter(bar)
+        report("building", 0.0)
+        prepared, places = wired(prepare(path, extra), options, path)
+        report("calibrating the city (once)", 0.0)
+        built = calibrated(prepared.built)
+        report("running the day before (once)", 0.0)
+        prepared = Prepared(prepared.scenario, warmed(built), prepared.make)
+    log = None if out is None else out / "orders.jsonl"
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    late, counts = serve_only(prepared, places, options, duration, log, opened)
+    ERR.print(
+        f"served {counts['reads']:,} reads, {counts['writes']:,} writes, {counts['refused']:,} "
+        f"refused; {late.ticks:,} ticks, lateness p99 {late.p99_ms:.2f} ms, max "
+        f"{late.max_ms:.1f} ms (limit {late.limit_ms:g})",
+        highlight=False,
+    )
+    if strict and not late.within:
+        raise typer.Exit(1)
+
+
+def _check(counterfactual: str, lang: str, duration: float | None, judge: bool) -> None:
+    found = []
+    if counterfactual not in ("hold", "rerun"):
+        found.append(Problem("--counterfactual", "mode", repr(counterfactual), "hold or rerun"))
+    if lang not in ("en", "zh"):
+        found.append(Problem("--lang", "language", repr(lang), "en or zh"))
+    if duration is not None and not duration > 0.0:
+        found.append(Problem("--duration", "seconds", f"{duration:g}", "above 0"))
+    if judge and duration is not None:
+        found.append(Problem("--duration", "with --judge", f"{duration:g}", "the scenario's end"))
+    if found:
+        raise InputProblems(found)
+
+
+def _judge(
+    path: Path,
+    extra: list[str],
+    options: Options,
+    out: Path | None,
+    counterfactual: str,
+    lang: str,
+    strict: bool,
+    opened: object,
+) -> None:
+    carrier = Outside(options=options, counterfactual=counterfactual, opened=opened)  # type: ignore[arg-type]
+
+    def check(prepared: Prepared) -> Prepared:
+        prepared, carrier.places = wired(prepared, options, path)
+        carrier.log = out if out is not None else Path("out") / prepared.scenario.name
+        return prepared
+
+    try:
+        with Progress(*columns(), console=ERR, transient=True, auto_refresh=False) as bar:
+            result = run_scenario(path, out, extra, lang, reporter(bar), carrier, check)
+    except KeyboardInterrupt:
+        raise RunBroken("interrupted before the run began; nothing was written") from None
+    print_result(result)
+    if carrier.records is not None:
+        OUT.print(carrier.records.line(), highlight=False)
+    if strict and failed(result.directory):
+        raise typer.Exit(1)
+
+
+def _say(places: Places, as_json: bool) -> None:
+    """Say what listens where."""
+    if as_json:
+        rows = [d.columns() for d in places.devices]
+        sys.stdout.write(json.dumps({"devices": rows}, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+        return
+    table = Table(box=SIMPLE, pad_edge=False, title="listening", title_justify="left")
+    for name in ("kind", "devices", "first", "last", "maps"):
+        table.add_column(name, justify="right" if name == "devices" else "left")
+    for kind in dict.fromkeys(d.kind for d in places.devices):
+        mine = [d for d in places.devices if d.kind == kind]
+        ends = [f"{d.address}:{d.port} unit {d.unit}" for d in (mine[0], mine[-1])]
+        maps = ", ".join(dict.fromkeys(d.map for d in mine))
+        table.add_row(kind, f"{len(mine):,}", ends[0], ends[1], escape(maps))
+    OUT.print(table)
+    OUT.print(f"{len(places.devices):,} devices; Ctrl-C ends.", highlight=False)
+
+
+def poll(
+    inventory: Annotated[Path, typer.Argument(help="CSV as `hil serve --inventory` writes it")],
+    kind: Annotated[str | None, typer.Option(help="one kind only")] = None,
+    name: Annotated[str | None, typer.Option(help="one device only")] = None,
+    seconds: Annotated[float, typer.Option(help="between two rounds")] = 1.0,
+    rounds: Annotated[int, typer.Option(help="rounds to read; 0: until Ctrl-C")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a round")] = False,
+) -> None:
+    """Show live values of devices that stand on the network."""
+    found = []
+    if not seconds > 0.0:
+        found.append(Problem("--seconds", "seconds", f"{seconds:g}", "above 0"))
+    if rounds < 0:
+        found.append(Problem("--rounds", "rounds", f"{rounds}", "0 or more"))
+    if found:
+        raise InputProblems(found)
+    poll_once(inventory, kind, name, seconds, rounds, as_json)
+
+
+def preflight(
+    devices: Annotated[int, typer.Argument(min=1, help="devices to be served")],
+    address: Annotated[str, typer.Option(help="ip, port or unit")] = "ip",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port, or the first one")] = 1502,
+    units: Annotated[int, typer.Option(min=1, max=247, help="devices behind a gateway")] = 100,
+) -> None:
+    """Check open files, ports, loopback addresses and memory; print the exact fix."""
+    options_of(1.0, address)
+    found = check_machine(need_of(address, devices, "127.0.0.1", port, units))
+    table = Table(box=SIMPLE, pad_edge=False)
+    for title in ("", "what", "there is", "needed", "fix"):
+        table.add_column(title)
+    for row in found:
+        mark = "[green]ok[/green]" if row.good else "[red]no[/red]"
+        table.add_row(mark, row.what, escape(row.value), escape(row.needed), escape(row.fix))
+    OUT.print(table)
+    if not all(row.good for row in found):
+        raise typer.Exit(1)
