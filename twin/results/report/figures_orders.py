@@ -262,6 +262,8 @@ def rebound(data: PageData, step: Step, words: Words) -> Chart | None:
     if ahead is None or during is None or after is None or after.shape[0] < 15:
         return None
     lead, means = quarter_means(-after, order.end_ms)
+    if len(means) == 0:  # a quarter of an hour, but none that is aligned with the clock
+        return None
     traces = [
         plot.bars(means, order.end_ms + lead * MINUTE_MS, words("rebound.bars"), COLOUR["back"],
                   step_ms=15 * MINUTE_MS)
