@@ -248,7 +248,7 @@ def run_scenario(
         with watch.phase("judge"):
             report("judging", 1.0)
             evidences = _evidences(built, branches)
-            verdicts = judge(evidences, branches.runs[-1])
+            verdicts = judge(evidences, branches.runs[-1], outside=branches.outside)
         with watch.phase("results"):
             report("writing", 1.0)
             _write_records(store, built, branches)

@@ -16,7 +16,9 @@ READMES = sorted([*ROOT.glob("README*.md"), *ROOT.glob("scenarios/*/README.md")]
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_scenario_that_is_named_ships(readme: Path) -> None:
-    named = set(re.findall(r"twin run ([a-z][a-z0-9-]*)", readme.read_text("utf-8")))
+    named = set(
+        re.findall(r"(?:twin run|hil run|hil serve) ([a-z][a-z0-9-]*)", readme.read_text("utf-8"))
+    )
     assert named
     assert {n for n in named if not (ROOT / "scenarios" / n / "scenario.toml").is_file()} == set()
 

@@ -14,7 +14,10 @@ from twin.run import run_scenario
 from twin.scenario.files import find_scenario, load_scenario, shipped_names
 from twin.verify import rules
 
-NAMES = ("quiet-day", "summer-peak-2025", "summer-peak-2026", "summer-peak-2027", "tiny")
+NAMES = (
+    "district", "first-contact", "quiet-day", "summer-peak-2025", "summer-peak-2026",
+    "summer-peak-2027", "tiny",
+)  # fmt: skip
 
 
 def silent(

@@ -8,7 +8,7 @@ from twin.clock import HOUR_MS, MINUTE_MS
 from twin.record.orders import Order, OrderForm
 from twin.verify.counterfactual import Evidence, Floats, Pair, Span, quarter_means
 from twin.verify.service import Finding, comfort, comfort_drift, mobility, network
-from twin.verify.verdict import Scope, Sheet, rules
+from twin.verify.verdict import NO_FORK, Scope, Sheet, rules
 
 __all__ = ["IDS", "judge_demand_response"]
 
@@ -75,7 +75,7 @@ def _capability(sheet: Sheet, evidence: Evidence) -> None:
     order, base_mw = evidence.order, evidence.inventory.max_load_mw
     if evidence.outside:
         for id_ in IDS[:4]:
-            sheet.not_applicable(id_, "a platform outside cannot be forked")
+            sheet.not_applicable(id_, NO_FORK)
         return
     if evidence.capability is None:
         for id_ in IDS[:4]:

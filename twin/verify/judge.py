@@ -18,13 +18,14 @@ __all__ = ["judge"]
 NO_ORDER = "no such order"
 
 
-def judge(evidences: Sequence[Evidence], final: History) -> list[Verdict]:
+def judge(evidences: Sequence[Evidence], final: History, *, outside: bool = False) -> list[Verdict]:
     """Return the verdicts, demand response first, then load management, then supervision.
 
     Parameters
     ----------
     evidences : one an order, in the order of their notices
     final : the run with all orders (the undisturbed one where there is none)
+    outside : the platform was outside, on the wire
 
     Where no order of a kind was given, its ids stand once with ``passed`` None.
     """
@@ -41,4 +42,4 @@ def judge(evidences: Sequence[Evidence], final: History) -> list[Verdict]:
             for id_ in ids:
                 sheet.not_applicable(id_, NO_ORDER)
             verdicts += sheet.verdicts
-    return verdicts + judge_monitoring(final).verdicts
+    return verdicts + judge_monitoring(final, outside=outside).verdicts

@@ -10,7 +10,7 @@ from twin.clock import MINUTE_MS
 from twin.record.exchange import Alarm
 from twin.record.history import History
 from twin.record.monitor import AGE_BIN, POWER_BIN, SOC_BIN, percentile
-from twin.verify.verdict import Scope, Sheet
+from twin.verify.verdict import NO_ALARMS, NO_REPORT, Scope, Sheet
 
 __all__ = ["IDS", "judge_monitoring", "match_alarms"]
 
@@ -32,11 +32,18 @@ TOLERANCE_MS = 10 * MINUTE_MS
 Intervals: TypeAlias = dict[tuple[str, int, str], list[tuple[int, int]]]
 
 
-def judge_monitoring(final: History) -> Sheet:
-    """Return every ``monitor.*`` verdict on the run with all orders."""
+def judge_monitoring(final: History, *, outside: bool = False) -> Sheet:
+    """Return every ``monitor.*`` verdict on the run with all orders.
+
+    A platform `outside` may report its figures of the fleet, and reports no alarms.
+    """
     sheet = Sheet(None)
     run = Scope(None, float(final.filled))
     tally = final.monitor
+    if outside and (tally is None or int(tally.age.sum()) == 0):
+        for id_ in IDS:
+            sheet.not_applicable(id_, NO_ALARMS if "alarms" in id_ else NO_REPORT)
+        return sheet
     if tally is None or int(tally.registered.sum()) == 0:
         for id_ in IDS[:5]:
             sheet.add(id_, None, "no tally of reports was kept", scope=run)
@@ -60,7 +67,11 @@ def judge_monitoring(final: History) -> Sheet:
         sheet.add("monitor.freshness", age, _why(age, beyond), scope=run)
         covered = 100.0 * float(tally.covered.sum()) / float(tally.registered.sum())
         sheet.add("monitor.coverage", covered, scope=run)
-    _alarms(sheet, final)
+    if outside:
+        for id_ in IDS[5:]:
+            sheet.not_applicable(id_, NO_ALARMS)
+    else:
+        _alarms(sheet, final)
     return sheet
 
 

@@ -16,7 +16,12 @@ from importlib.resources import files
 __all__ = ["NOT_APPLICABLE", "Rule", "Scope", "Sheet", "Verdict", "rules"]
 
 # The only reasons for which `passed` may be None on a verdict that has a limit.
-NOT_APPLICABLE = ("no such order", "no history", "no graph", "not built yet")
+NO_FORK = "a platform outside cannot be forked"
+NO_REPORT = "the platform outside reported nothing"
+NO_ALARMS = "no alarms are reported over this wire"
+NOT_APPLICABLE = (
+    "no such order", "no history", "no graph", "not built yet", NO_FORK, NO_REPORT, NO_ALARMS,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from twin.results.report.blocks import Block, Chart, Section, Text
 from twin.results.report.inputs import Districts, Histories, NetworkFacts, PageData, steps
 from twin.results.report.lookup import real, text, verdict_of
 from twin.results.report.plot import order_name
+from twin.results.report.tables_wire import lateness_state, wire_table
 from twin.results.report.words import Words, escape, number, number_against, plain
 
 __all__ = ["render", "write_report"]
@@ -125,6 +126,7 @@ def _sections(data: PageData, words: Words) -> list[Section]:
             ),
         ),
         Section("network", words("sections.network"), _network(data, words, charts)),
+        Section("on-the-wire", words("sections.wire"), _present(wire_table(data, words))),
         Section(
             "background",
             words("sections.background"),
@@ -200,6 +202,10 @@ def _header(data: PageData, words: Words) -> str:
     cards.append(_card(words("page.verdicts"), number(found["fail"]) if found["fail"] else "✓",
                        words("page.failed") if found["fail"] else words("page.none_failed"),
                        tally, state))  # fmt: skip
+    late = lateness_state(data)
+    if late is not None:
+        note = words(f"verdicts.{late[0]}") + " · " + words("wire.limit", limit=number(late[2], 0))
+        cards.append(_card(words("wire.card"), number(late[1], 1), " ms", note, late[0]))
     unfinished = "" if summary.get("complete", True) else (
         f'<p class="broken">{escape(words("page.incomplete"))}</p>'
     )  # fmt: skip
