@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from twin.clock import parse_time_of_day
+from twin.scenario.wire_schema import WireSection
 
 KindName = Literal[
     "storage", "aircon", "icestore", "charging", "swap", "solar", "industry", "hydrogen",
@@ -306,6 +307,7 @@ class Scenario(Section):
     )
     weather: WeatherSection = Field(default=WeatherSection(), description="the day's weather")
     engine: EngineSection = Field(default=EngineSection(), description="beats of the simulation")
+    wire: WireSection = Field(default=WireSection(), description="devices on the network")
     orders: tuple[OrderSection, ...] = Field(default=(), description="what the dispatcher asks")
     disturbances: tuple[DisturbanceSection, ...] = Field(
         default=(), description="what goes wrong by itself"
