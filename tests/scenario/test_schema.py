@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from twin.clock import format_time_of_day
 from twin.scenario.dump import scenario_toml
+from twin.scenario.fields import TIME_PATTERN
 from twin.scenario.files import find_scenario, load_scenario, shipped_names
-from twin.scenario.schema import TIME_PATTERN, Scenario, json_schema
+from twin.scenario.schema import Scenario, json_schema
 
 KINDS = ("storage", "aircon", "charging", "solar", "industry")
 FILES = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

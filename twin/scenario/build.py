@@ -44,6 +44,7 @@ from twin.scenario.schema import Scenario
 from twin.scenario.timetable import (
     branch_problems,
     kind_problems,
+    manner_problems,
     order_problems,
     orders_of,
     timeline_of,
@@ -155,17 +156,18 @@ def _build(scenario: Scenario, path: Path) -> Built:
     terminals = _terminals(city.sites if sites is None else sites)
     nameplates = {**city.nameplates, "terminal": terminals}
     found += kind_problems(scenario, str(path), {kind: c.n for kind, c in nameplates.items()})
-    if found or sites is None:
-        raise InputProblems(found)
-    orders = orders_of(scenario, city.max_load_mw)
     inventory = build_inventory(
         city.max_load_mw,
         city.districts.names,
         city.sectors,
-        sites,
+        city.sites if sites is None else sites,
         nameplates,
         busbar_columns(network),
     )
+    found += manner_problems(scenario, str(path), inventory)
+    if found or sites is None:
+        raise InputProblems(found)
+    orders = orders_of(scenario, city.max_load_mw)
     weather = _weather(scenario, path, day, city)
     world = World(
         name=scenario.name,

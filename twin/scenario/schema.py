@@ -1,96 +1,32 @@
 """What a scenario file may say; `twin schema` prints it as JSON Schema for editors.
 
 Units stand in the keys. Times of day are text such as "13:00"; percentages are of the
-scenario's maximum load. Numbers are numbers: text such as "5 kW" is refused.
+scenario's maximum load. The wire's part stands in `twin.scenario.wire_schema`.
 """
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from twin.clock import parse_time_of_day
-from twin.scenario.wire_schema import WireSection
-
-KindName = Literal[
-    "storage", "aircon", "icestore", "charging", "swap", "solar", "industry", "hydrogen",
-    "shorepower", "terminal",
-]  # fmt: skip
-# What can be connected: every kind but terminals, and the part of charging that can discharge.
-RatedName = Literal[
-    "storage", "aircon", "icestore", "charging", "swap", "solar", "industry", "hydrogen",
-    "shorepower", "v2g",
-]  # fmt: skip
-CountName = Literal[
-    "storage", "aircon", "icestore", "charging", "swap", "solar", "industry", "hydrogen",
-    "shorepower", "v2g", "terminal",
-]  # fmt: skip
-TIME_PATTERN = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$|^24:00(:00)?$"
-
-
-def _time_text(given: object) -> object:
-    """Return TOML's own local time (``13:00:00``) as text, anything else as it is."""
-    if isinstance(given, datetime.time) and given.microsecond == 0 and given.tzinfo is None:
-        return given.isoformat()
-    return given
-
-
-def _time(text: str) -> str:
-    try:
-        parse_time_of_day(text)
-    except ValueError:
-        raise ValueError("a time of day from 00:00 to 24:00, such as 13:00") from None
-    return text
-
-
-def _date(given: object) -> object:
-    """Return a date; numbers are no dates."""
-    if isinstance(given, str):
-        try:
-            return datetime.date.fromisoformat(given)
-        except ValueError:
-            given = None
-    if isinstance(given, datetime.datetime) or not isinstance(given, datetime.date | None):
-        given = None
-    if given is None:
-        raise ValueError("a date such as 2027-07-15")
-    return given
-
-
-TimeOfDay = Annotated[
-    str,
-    BeforeValidator(_time_text),
-    AfterValidator(_time),
-    Field(
-        strict=True,
-        examples=["13:00"],
-        json_schema_extra={"pattern": TIME_PATTERN},
-    ),
-]
-Day = Annotated[datetime.date, BeforeValidator(_date)]
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
-Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
-FileName = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """A part of the file; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from twin.scenario.fields import (
+    Count,
+    CountName,
+    Day,
+    FileName,
+    KindName,
+    NotNegative,
+    Positive,
+    RatedName,
+    Section,
+    Seed,
+    Share,
+    TimeOfDay,
+)
+from twin.scenario.wire_schema import MannerSection, WireSection
 
 
 class CitySection(Section):
@@ -178,6 +114,18 @@ class WeatherSection(Section):
     )
 
 
+def beats_apart(control_s: int, grid_s: int) -> list[str]:
+    """Return what keeps control and grid periods from falling together."""
+    if control_s % grid_s != 0 and grid_s % control_s != 0:
+        return [
+            f"control_period_s = {control_s} must be a multiple or a divisor of "
+            f"grid_period_s = {grid_s}"
+        ]
+    if control_s < 60 and 60 % control_s != 0:
+        return [f"control_period_s = {control_s} must divide a minute"]
+    return []
+
+
 class EngineSection(Section):
     """Beats of the simulation [s]; the fleet's physics steps by 1 s inside them."""
 
@@ -194,14 +142,7 @@ class EngineSection(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         control, grid, tick = self.control_period_s, self.grid_period_s, self.tick_s
-        wrong = []
-        if control % grid != 0 and grid % control != 0:
-            wrong.append(
-                f"control_period_s = {control} must be a multiple or a divisor of "
-                f"grid_period_s = {grid}"
-            )
-        elif control < 60 and 60 % control != 0:
-            wrong.append(f"control_period_s = {control} must divide a minute")
+        wrong = beats_apart(control, grid)
         if tick < grid and grid % tick != 0:
             wrong.append(f"tick_s = {tick} must divide grid_period_s = {grid}")
         if wrong:
@@ -307,10 +248,15 @@ class Scenario(Section):
     )
     weather: WeatherSection = Field(default=WeatherSection(), description="the day's weather")
     engine: EngineSection = Field(default=EngineSection(), description="beats of the simulation")
-    wire: WireSection = Field(default=WireSection(), description="devices on the network")
     orders: tuple[OrderSection, ...] = Field(default=(), description="what the dispatcher asks")
     disturbances: tuple[DisturbanceSection, ...] = Field(
         default=(), description="what goes wrong by itself"
+    )
+    wire: WireSection = Field(
+        default=WireSection(), description="how devices are reached over Modbus; hil only"
+    )
+    manners: tuple[MannerSection, ...] = Field(
+        default=(), description="how devices in the field behave, other than well"
     )
 
     @model_validator(mode="after")
@@ -331,6 +277,14 @@ class Scenario(Section):
         for i, row in enumerate(self.disturbances):
             if not first <= parse_time_of_day(row.at) < last:
                 wrong.append(f"disturbances.{i}.at must lie within {self.start} to {self.end}")
+        for i, manner in enumerate(self.manners):
+            if manner.at is not None and not first <= parse_time_of_day(manner.at) < last:
+                wrong.append(f"manners.{i}.at must lie within {self.start} to {self.end}")
+            if manner.until is not None and parse_time_of_day(manner.until) <= first:
+                wrong.append(f"manners.{i}.until must come after {self.start}")
+        if self.wire.grid_period_s is not None:
+            for rule in beats_apart(self.engine.control_period_s, self.wire.grid_period_s):
+                wrong.append(f"wire: {rule}")
         if wrong:
             raise ValueError("; ".join(wrong))
         return self

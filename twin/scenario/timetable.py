@@ -8,6 +8,7 @@ from twin.city.spelling import did_you_mean
 from twin.clock import parse_time_of_day
 from twin.engine.timeline import BranchOutage, ContactLoss, Entry, Phase
 from twin.errors import Problem
+from twin.record.exchange import Inventory
 from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind
 from twin.scenario.schema import Scenario
 
@@ -88,3 +89,24 @@ def kind_problems(scenario: Scenario, file: str, devices: Mapping[str, int]) -> 
         for i, row in enumerate(scenario.disturbances)
         if row.kind is not None and row.kind not in there
     ]
+
+
+def manner_problems(scenario: Scenario, file: str, inventory: Inventory) -> list[Problem]:
+    """Return kinds, devices and points that the manners name and that are not there."""
+    there = [kind for kind, known in inventory.kinds.items() if known.n > 0]
+    found: list[Problem] = []
+    for i, row in enumerate(scenario.manners):
+        if row.kind not in there:
+            allowed = "one of " + ", ".join(there)
+            found.append(Problem(file, f"manners.{i}.kind", row.kind, allowed))
+            continue
+        known = inventory.kinds[row.kind]
+        points = [point.name for point in known.points]
+        if row.point is not None and row.point not in points:
+            allowed = f"one of {', '.join(points)}{did_you_mean(row.point, points)}"
+            found.append(Problem(file, f"manners.{i}.point", row.point, allowed))
+        for n, number in enumerate(row.rows or ()):
+            if number >= known.n:
+                allowed = f"a number below {known.n}, that of the {row.kind} devices"
+                found.append(Problem(file, f"manners.{i}.rows.{n}", str(number), allowed))
+    return found
