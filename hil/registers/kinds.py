@@ -64,8 +64,4 @@ def unit_of_column(column: str) -> str | None:
 
 
 def _named(points: tuple[Point, ...]) -> dict[str, Point]:
-    named = {point.name: point for point in points}
-    if "release" in named and "heartbeat" not in named:  # STUB until twin has them
-        named["heartbeat"] = Point("heartbeat", "1", "", "")
-        named["revert_s"] = Point("revert_s", "s", "", "")
-    return named
+    return {point.name: point for point in points}
