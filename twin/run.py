@@ -35,7 +35,7 @@ from twin.scenario.inputs import attempt
 from twin.scenario.schema import Scenario
 from twin.verify import Evidence, judge
 
-METHODS = ("start", "plan", "digest", "save", "load")  # of `twin.record.exchange.Logic`
+METHODS = ("start", "plan", "digest", "save", "load")  # of a `Logic`
 
 
 class Report(Protocol):
@@ -194,7 +194,7 @@ class Direct:
         return {}
 
     def keep(self, store: RunDirectory) -> None:
-        """Write nothing beside what every run has."""
+        """Write nothing more."""
 
 
 def run_scenario(
@@ -392,8 +392,7 @@ def _plan_mw(built: Built) -> float | None:
 
 def _load_flows(branches: Branches) -> int:
     """Return the number of load flows of all runs together."""
-    own = [h.filled - h.first for h in (*branches.runs, *branches.capability.values())]
-    return int(sum(own))
+    return sum(h.filled - h.first for h in (*branches.runs, *branches.capability.values()))
 
 
 def _peak_rss_mib(workers_mib: float) -> float:

@@ -10,8 +10,6 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-__all__ = ["fence", "load", "store"]
-
 
 def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     held = context.make_array(array_type)(context, builder, value=array)
