@@ -8,7 +8,8 @@ through ctypes are not). All of them work on file descriptors and on addresses o
 from __future__ import annotations
 
 import platform
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from llvmlite import ir
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "close", "connect", "epoll_ctl", "epoll_wait", "errno", "getsockopt", "monotonic_ns", "recv",
-    "send", "setsockopt", "socket",
+    "send", "setsockopt", "shutdown", "socket",
 ]  # fmt: skip
 
 EINTR, EAGAIN, EINPROGRESS, EMFILE, ENFILE = 4, 11, 115, 24, 23
@@ -27,7 +28,7 @@ EPOLL_IN, EPOLL_OUT, EPOLL_ERROR, EPOLL_HANG_UP = 1, 4, 8, 16
 DONT_WAIT, NO_SIGNAL = 0x40, 0x4000
 INTERNET, STREAM, NON_BLOCKING, CLOSE_ON_EXEC = 2, 1, 0o4000, 0o2000000
 LEVEL_SOCKET, SOCKET_ERROR, LEVEL_TCP, TCP_NO_DELAY = 1, 4, 6, 1
-CLOCK_MONOTONIC = 1
+CLOCK_MONOTONIC, BOTH_WAYS = 1, 2
 
 # One epoll event as int32: the mask, then (packed on x86-64 only) 64 bits of the caller's own.
 EVENT_INTS = 3 if platform.machine() in ("x86_64", "AMD64") else 4
@@ -35,17 +36,23 @@ EVENT_DATA = EVENT_INTS - 2
 
 _i32, _ptr = types.int32, types.intp
 
-socket = types.ExternalFunction("socket", _i32(_i32, _i32, _i32))
-connect = types.ExternalFunction("connect", _i32(_i32, _ptr, types.uint32))
-close = types.ExternalFunction("close", _i32(_i32))
-send = types.ExternalFunction("send", types.intp(_i32, _ptr, types.intp, _i32))
-recv = types.ExternalFunction("recv", types.intp(_i32, _ptr, types.intp, _i32))
-setsockopt = types.ExternalFunction("setsockopt", _i32(_i32, _i32, _i32, _ptr, types.uint32))
-getsockopt = types.ExternalFunction("getsockopt", _i32(_i32, _i32, _i32, _ptr, _ptr))
-epoll_ctl = types.ExternalFunction("epoll_ctl", _i32(_i32, _i32, _i32, _ptr))
-epoll_wait = types.ExternalFunction("epoll_wait", _i32(_i32, _ptr, _i32, _i32))
-clock_gettime = types.ExternalFunction("clock_gettime", _i32(_i32, _ptr))
-errno_location = types.ExternalFunction("__errno_location", _ptr())
+
+def _declared(name: str, returns: Any, *takes: Any) -> Callable[..., int]:
+    return cast(Callable[..., int], types.ExternalFunction(name, returns(*takes)))
+
+
+socket = _declared("socket", _i32, _i32, _i32, _i32)
+connect = _declared("connect", _i32, _i32, _ptr, types.uint32)
+close = _declared("close", _i32, _i32)
+shutdown = _declared("shutdown", _i32, _i32, _i32)
+send = _declared("send", types.intp, _i32, _ptr, types.intp, _i32)
+recv = _declared("recv", types.intp, _i32, _ptr, types.intp, _i32)
+setsockopt = _declared("setsockopt", _i32, _i32, _i32, _i32, _ptr, types.uint32)
+getsockopt = _declared("getsockopt", _i32, _i32, _i32, _i32, _ptr, _ptr)
+epoll_ctl = _declared("epoll_ctl", _i32, _i32, _i32, _i32, _ptr)
+epoll_wait = _declared("epoll_wait", _i32, _i32, _ptr, _i32, _i32)
+clock_gettime = _declared("clock_gettime", _i32, _i32, _ptr)
+errno_location = _declared("__errno_location", _ptr)
 
 
 @intrinsic
@@ -62,11 +69,11 @@ def _int_at(typingctx, address):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def errno() -> int:
     """Return the number of the last error of this thread."""
-    return _int_at(errno_location())
+    return _int_at(errno_location())  # type: ignore[call-arg]
 
 
 @njit(cache=True, nogil=True)
 def monotonic_ns(two: NDArray[np.int64]) -> int:
     """Return the monotonic clock [ns], the one of `time.monotonic_ns`; `two` is scratch."""
     clock_gettime(CLOCK_MONOTONIC, two.ctypes.data)
-    return two[0] * 1_000_000_000 + two[1]
+    return int(two[0] * 1_000_000_000 + two[1])
