@@ -47,8 +47,8 @@ class HeadEnd:
         heartbeat gets one at a third of it (None: none)
 
     Raises InputProblems with everything that is wrong with the devices, and where too few files
-    may be open. Polls and commands may come from different threads: a command does not wait for
-    a round of polls to end.
+    may be open. One thread may poll while another commands: a command does not wait for a round
+    of polls to end.
     """
 
     def __init__(
@@ -156,7 +156,8 @@ class HeadEnd:
             return found
         fleet = self.fleet
         parts, pdu = [np.zeros((0, jb.COLUMNS), np.int64)], bytearray()
-        devices = np.unique(np.concatenate([fleet.at[kind] for kind in kinds]))
+        nobody = np.zeros(0, np.int64)
+        devices = np.unique(np.concatenate([nobody, *(fleet.at[kind] for kind in kinds)]))
         devices = devices[devices >= 0]
         for number in np.unique(fleet.map[devices]):
             mine = devices[fleet.map[devices] == number]

@@ -215,16 +215,19 @@ def _tire(
         return
     k = row[ln.CURRENT]
     row[ln.CURRENT] = -1
-    row[ln.SILENT] += 1
+    row[ln.SILENT] += row[ln.SHARED] == 0 or number != ln.SUSPECT
     row[ln.FREE_NS] = now + row[ln.GAP_NS]
     tally[dk.TIMED_OUT] += 1
     jobs.table[k, jb.CAUSE] = jb.TIMEOUT
     jb.skip(jobs.table, row, k)
-    half = row[ln.HAVE] > 0
-    if half:
+    if row[ln.HAVE] > 0:  # half an answer
         jobs.table[k, jb.CAUSE] = jb.BROKEN
-    if half or row[ln.SILENT] >= settings[dk.CLOSE_AFTER] * (1 + row[ln.SHARED]):
+        _lose(lines, jobs, desk, settings, i, jb.BROKEN)
+    elif row[ln.SILENT] >= settings[dk.CLOSE_AFTER] * (1 + row[ln.SHARED]):
+        # Nobody is there: the line is dialled again after its pause.
         _lose(lines, jobs, desk, settings, i, jb.TIMEOUT)
+        row[ln.FAILS] += 1
+        dk.over(jobs, desk, row, jb.TIMEOUT)
     else:
         dk.enqueue(lines, desk, i)
 

@@ -113,3 +113,14 @@ def test_a_command_does_not_wait_for_a_round_of_polls() -> None:
             polling.join(20.0)
             assert found["meter"].value[0].tolist() == list(range(100))
             assert [words[1] for _, _, words in storage.devices[1].writes] == [10, 20, 30]
+
+
+def test_a_dead_gateway_ends_its_round_early() -> None:
+    with FakeServer({}) as server:
+        habits = Habits(timeout_s=0.05, patience_s=0.02, backoff_s=(60.0, 60.0))
+        kinds = {"meter": inventory("meter", 100)}
+        with HeadEnd(meters(server, 100), kinds, habits=habits) as headend:
+            headend.poll(["meter"], 0, 30.0)
+            assert server.requests == 6
+            headend.poll(["meter"], 0, 30.0)
+            assert server.requests == 6

@@ -236,3 +236,13 @@ def test_an_echo_that_differs_is_no_acceptance() -> None:
             point = SetPoint("storage", "power_kw", np.arange(1), np.full(1, 5.0))
             assert headend.command([point], 2.0).outcome[0].tolist() == [Outcome.LOST]
             assert headend.figures()["wrong_answers"] >= 1
+
+
+def test_a_line_on_which_nobody_answers_is_closed_and_rests() -> None:
+    bad = FakeServer({})
+    with city(bad, timeout_s=0.05, close_after=2, backoff_s=(60.0, 60.0)) as (headend, _):
+        healthy_heard(headend, 0)
+        assert headend.report()["last"][HEALTHY] == jb.TIMEOUT
+        assert headend.figures()["lines_up"] == HEALTHY
+        healthy_heard(headend, 1000)
+        assert (bad.accepted, bad.requests) == (1, 2)
