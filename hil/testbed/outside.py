@@ -119,7 +119,8 @@ class Outside:
             for order in announced:
                 if order.notice_ms == now_ms:
                     self._announce(prepared, session, order, keep)
-            if now_ms % MINUTE_MS == 0:
+            # At the first moment nobody can have reported: nothing was there to be read.
+            if now_ms % MINUTE_MS == 0 and now_ms > world.start_ms:
                 self._hear(session, tuple(inventory.kinds))
                 progress("serving", now_ms)
 
