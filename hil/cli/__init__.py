@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import typer
 
-from hil.cli import maps, runs, serving
+from hil.cli.maps import app as maps
+from hil.cli.runs import replay, run
+from hil.cli.serving import poll, preflight, serve
 from twin.cli import guarded
 
 __all__ = ["app", "main"]
@@ -19,12 +21,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(serving.serve)
-app.command()(runs.run)
-app.command()(runs.replay)
-app.command()(serving.poll)
-app.command()(serving.preflight)
-app.add_typer(maps.app, name="map")
+for command in (serve, run, replay, poll, preflight):
+    app.command()(command)
+app.add_typer(maps, name="map")
 
 
 def main() -> None:

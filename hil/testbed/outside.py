@@ -180,7 +180,7 @@ def _nowhere(name: str, history: History) -> None:
     """Keep nothing: a pass that only says what would have been."""
 
 
-def _fleet_truth(run: Simulation, rows: Mapping[str, np.ndarray]) -> TrueFleet:  # type: ignore[type-arg]
+def _fleet_truth(run: Simulation, rows: Mapping[str, np.ndarray]) -> TrueFleet:
     """Return the truth in the form in which a platform reports it: one figure a kind."""
     truth = true_fleet(run)
     power, soc, energy = {}, {}, {}

@@ -173,7 +173,7 @@ def _digest(
     readings = headend.poll(logic.plan(now_ms), now_ms, spec.deadline_s)
     actions = logic.digest(now_ms, readings, notices)
     outcomes = headend.command(actions.setpoints, spec.deadline_s)
-    return Answer(now_ms, actions.reports, time.monotonic() - begun, outcomes)
+    return Answer(now_ms, actions.reports, time.monotonic() - begun, outcomes.counts)
 
 
 def own_folder() -> str:

@@ -120,6 +120,7 @@ def assign(
     names = {k: _map_names(found, inventory, wire, seed, file, k) for k in served}
     if found:
         raise InputProblems(found)
+    modes: dict[str, str] = {str(k): mode for k, mode in wire.by_kind.items()}
     counter = _Counter(wire)
     devices: list[Place] = []
     endpoints: list[Endpoint] = []
@@ -133,7 +134,7 @@ def assign(
         where = plate.i8("district") if "district" in plate else np.full(n, -1)
         district = [inventory.districts[int(i)] if i >= 0 else "" for i in where[:n]]
         rows = [(kind, i, district[i], chosen[i]) for i in range(n)]
-        mode = wire.by_kind.get(kind, wire.address)
+        mode = modes.get(kind, wire.address)
         _own(devices, endpoints, counter, mode, rows, maps, wire.units_per_gateway)
     if counter.next_port - 1 > 65535:
         need = f"{counter.next_port - wire.port} ports from wire.port on, at most 65535"
@@ -174,7 +175,8 @@ def _map_names(
 ) -> list[str]:
     """Return the map of each device of `kind`, mixed by the scenario's shares."""
     known = sorted(maps_of(kind))
-    shares = wire.maps.get(kind, {f"{kind}-own": 1.0})
+    mixes = {str(k): dict(mix) for k, mix in wire.maps.items()}
+    shares = mixes.get(kind, {f"{kind}-own": 1.0})
     for name in shares:
         if name not in known:
             found.append(Problem(file, f"wire.maps.{kind}", name, "one of " + ", ".join(known)))

@@ -102,7 +102,10 @@ def _fleet(
         here.append(row["name"])
     kinds = {
         k: KindInventory(
-            k, tuple(known[k].points.values()), tuple(known[k].setpoints.values()), Columns({"rated_kw": np.ones(len(n))})
+            k,
+            tuple(known[k].points.values()),
+            tuple(known[k].setpoints.values()),
+            Columns({"rated_kw": np.ones(len(n))}),
         )
         for k, n in names.items()
     }
