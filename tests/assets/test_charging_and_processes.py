@@ -48,19 +48,22 @@ MAKERS = {sort: partial(FLEETS.__getitem__, sort) for sort in KINDS}
 AGREED: dict[str, tuple[str, str]] = {
     "charging": (
         "connected energy_needed_kwh minimum_kw demand_free_kw limit_kw v2g_available_kw remote",
-        "limit_kw v2g_kw release",
+        "limit_kw v2g_kw release heartbeat revert_s",
     ),
     "swap": (
         "packs_full energy_stock_kwh energy_needed_kwh minimum_kw limit_kw v2g_available_kw remote",
-        "limit_kw v2g_kw release",
+        "limit_kw v2g_kw release heartbeat revert_s",
     ),
-    "solar": ("irradiance_w_m2 limit_kw remote", "limit_kw release"),
-    "industry": ("state step_remaining_s stock_h pausable remote", "pause release"),
+    "solar": ("irradiance_w_m2 limit_kw remote", "limit_kw release heartbeat revert_s"),
+    "industry": (
+        "state step_remaining_s stock_h pausable remote",
+        "pause release heartbeat revert_s",
+    ),
     "hydrogen": (
         "tank_kg hydrogen_demand_kg_h fuelcell_power_kw limit_kw remote",
-        "limit_kw fuelcell_kw release",
+        "limit_kw fuelcell_kw release heartbeat revert_s",
     ),
-    "shorepower": ("berthed flexible_kw limit_kw remote", "limit_kw release"),
+    "shorepower": ("berthed flexible_kw limit_kw remote", "limit_kw release heartbeat revert_s"),
 }
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from twin.assets.datasheet import Datasheet
 from twin.assets.environment import Environment
-from twin.assets.remote import LIMIT, POWER, RELEASE, REMOTE, SET_LIMIT, RemoteKind
+from twin.assets.remote import LIMIT, POWER, REMOTE, SERVICE, SET_LIMIT, RemoteKind
 from twin.chance import generator
 from twin.clock import DAY_MS, MINUTE_MS, SECOND_MS, minute_of_day
 from twin.kernels import building
@@ -78,7 +78,7 @@ class Aircon(RemoteKind):
         Point("setpoint_offset_c", "K", "Rise of the zone set-point", "温度上调量",
               0.0, 4.0, False, 0.1),
         SET_LIMIT,
-        RELEASE,
+        *SERVICE,
     )  # fmt: skip
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
@@ -100,7 +100,7 @@ class Aircon(RemoteKind):
             [self.data.array("people_profile"), self.data.array("equipment_profile")]
         )
         self.plate = self._true_parameters(seed)
-        self.state = Table(building.STATE_ROWS, self.n)
+        self.state = Table(building.STATE_ROWS, self.n, self.extras(self.n))
         self.start_remote()
         self.state["people_factor"] = 1.0
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from twin.assets.datasheet import Datasheet
 from twin.assets.environment import Environment
-from twin.assets.remote import LIMIT, POWER, RELEASE, REMOTE, SET_LIMIT, RemoteKind
+from twin.assets.remote import LIMIT, POWER, REMOTE, SERVICE, SET_LIMIT, RemoteKind
 from twin.chance import generator
 from twin.clock import MINUTE_MS, minute_of_day
 from twin.errors import RunBroken
@@ -59,7 +59,7 @@ class Charging(RemoteKind):
     setpoints = (
         SET_LIMIT,
         Point("v2g_kw", "kW", "V2G discharge", "放电功率设定", 0.0, 1.0, True, 0.1),
-        RELEASE,
+        *SERVICE,
     )
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
@@ -87,7 +87,7 @@ class Charging(RemoteKind):
                 "sessions": np.zeros((len(session.SESSION_ROWS), slots)),
                 "ended": np.zeros((len(charge.ENDED_ROWS), 4 * slots + 4096)),
                 "ended_count": np.zeros(1, np.int64),
-                "clock_ms": np.zeros(1, np.int64),
+                **self.extras(self.n),
             },
         )  # fmt: skip
         self.start_remote()

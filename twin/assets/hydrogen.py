@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from twin.assets.datasheet import Datasheet
 from twin.assets.environment import Environment
-from twin.assets.remote import LIMIT, POWER, RELEASE, REMOTE, SET_LIMIT, RemoteKind
+from twin.assets.remote import LIMIT, POWER, REMOTE, SERVICE, SET_LIMIT, RemoteKind
 from twin.chance import generator
 from twin.clock import HOUR_MS, MINUTE_MS, minute_of_day
 from twin.kernels import hydrogen
@@ -49,7 +49,7 @@ class Hydrogen(RemoteKind):
     setpoints = (
         SET_LIMIT,
         Point("fuelcell_kw", "kW", "Fuel cell power", "燃料电池功率设定", 0.0),
-        RELEASE,
+        *SERVICE,
     )
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
@@ -72,7 +72,7 @@ class Hydrogen(RemoteKind):
             data.number("reserve") * self.tank_kg,
             data.number("cell_ramp_per_s") * self.cell_kw,
         ])  # fmt: skip
-        self.state = Table(hydrogen.STATION_ROWS, self.n)
+        self.state = Table(hydrogen.STATION_ROWS, self.n, self.extras(self.n))
         self.start_remote()
         self.state["tank_kg"] = 0.6 * self.tank_kg
 

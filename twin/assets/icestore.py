@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from twin.assets.datasheet import Datasheet
 from twin.assets.environment import Environment
-from twin.assets.remote import LIMIT, POWER, RELEASE, REMOTE, SET_LIMIT, RemoteKind
+from twin.assets.remote import LIMIT, POWER, REMOTE, SERVICE, SET_LIMIT, RemoteKind
 from twin.assets.tariff_plan import VALLEY, TariffBook
 from twin.chance import generator
 from twin.clock import DAY_MS, SECOND_MS, minute_of_day
@@ -58,7 +58,7 @@ class Icestore(RemoteKind):
         LIMIT,
         REMOTE,
     )  # fmt: skip
-    setpoints = (SET_LIMIT, RELEASE)
+    setpoints = (SET_LIMIT, *SERVICE)
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
         super().__init__(nameplate, seed)
@@ -72,7 +72,7 @@ class Icestore(RemoteKind):
         self.constants = np.array([self.data.number(name) for name in ice.CONSTANT_NAMES])
         self.plate = self._true_parameters(seed)
         self.book = TariffBook(dearest_charge=VALLEY)
-        self.state = Table((*ice.STATE_ROWS, "load_factor"), self.n)
+        self.state = Table((*ice.STATE_ROWS, "load_factor"), self.n, self.extras(self.n))
         self.start_remote()
         self.state["load_factor"] = 1.0
 

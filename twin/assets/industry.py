@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from twin.assets.datasheet import Datasheet
 from twin.assets.environment import Environment
-from twin.assets.remote import POWER, RELEASE, REMOTE, RemoteKind
+from twin.assets.remote import POWER, REMOTE, SERVICE, RemoteKind
 from twin.chance import generator
 from twin.clock import MINUTE_MS, minute_of_day
 from twin.kernels import batch
@@ -58,7 +58,7 @@ class Industry(RemoteKind):
         Point("pausable", "1", "Would pause when asked", "可暂停", 0.0, 1.0),
         REMOTE,
     )  # fmt: skip
-    setpoints = (Point("pause", "1", "Pause after this step", "工步后暂停", 0.0, 1.0), RELEASE)
+    setpoints = (Point("pause", "1", "Pause after this step", "工步后暂停", 0.0, 1.0), *SERVICE)
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
         super().__init__(nameplate, seed)
@@ -91,7 +91,7 @@ class Industry(RemoteKind):
             np.round(nameplate.f8("min_run_min") * 60.0),
             restart_s, resume_s, np.round(step_s * (1.0 + data.number("overcapacity"))),
         ])  # fmt: skip
-        self.state = Table(batch.LINE_ROWS, self.n)
+        self.state = Table(batch.LINE_ROWS, self.n, self.extras(self.n))
         self.start_remote()
         self.state["stock_s"] = self.start_stock_s
 
@@ -145,6 +145,10 @@ class Industry(RemoteKind):
         out[4] = self.pausable()
         out[5] = state["remote"]
 
+    def stopped(self) -> NDArray[np.bool_]:
+        """Return bool[n]: a command keeps the line at rest."""
+        return np.asarray((self.state["remote"] > 0.0) & (self.state["pause"] > 0.0))
+
     def check(
         self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64]
     ) -> NDArray[np.uint8]:
@@ -163,4 +167,5 @@ class Industry(RemoteKind):
         self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64], now_ms: int
     ) -> None:
         """Put an accepted write into the state, rounded; see `Kind.obey`."""
-        super().obey(point, rows, np.round(values), now_ms)
+        pause = self.row_of(point) is not None
+        super().obey(point, rows, np.round(values) if pause else values, now_ms)

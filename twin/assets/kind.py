@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.assets.environment import Environment
+from twin.assets.manners import FOREVER_MS, Active, whole
 from twin.record.columns import Columns
-from twin.record.exchange import Outcome, Point
+from twin.record.exchange import Outcome, Point, Refusal
 from twin.record.table import Table
 
 # Rows that every kind's state begins with.
@@ -54,6 +55,22 @@ class Kind(ABC):
     nameplate: ClassVar[tuple[str, ...]] = ()
 
     state: Table
+
+    @classmethod
+    def extras(cls, n: int) -> dict[str, NDArray[np.generic]]:
+        """Return the arrays that every kind's state holds beside its rows, for n devices.
+
+        ``clock_ms`` int64[1] is the simulated time, kept by the engine; by device: ``writes``
+        (set-points taken so far, heartbeats not counted), ``local`` and ``ignores`` (1: it is,
+        it does), ``wear_limit`` (writes that it bears, 0: any number).
+        """
+        return {
+            "clock_ms": np.zeros(1, np.int64),
+            "writes": np.zeros(n, np.int64),
+            "local": np.zeros(n, np.uint8),
+            "ignores": np.zeros(n, np.uint8),
+            "wear_limit": np.zeros(n, np.int64),
+        }
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
         self.registered = nameplate
@@ -105,20 +122,21 @@ class Kind(ABC):
         return spec.low * scale, spec.high * scale
 
     def refusal(self) -> NDArray[np.uint8]:
-        """Return uint8[n], a `Refusal`: why any command would be refused now."""
-        return np.zeros(self.n, np.uint8)
+        """Return uint8[n], a `Refusal`: why every write is refused now, NONE where it is not."""
+        return self.state["local"].astype(np.uint8) * np.uint8(Refusal.LOCAL)
 
     def check(
         self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64]
     ) -> NDArray[np.uint8]:
         """Return what each of `rows` would answer to a write, `Outcome`; nothing is changed.
 
-        ACCEPTED where the value is finite and within `bounds`, else REFUSED.
+        ACCEPTED where the value is finite and within `bounds` and there is no `refusal`.
         """
         low, high = self.bounds(point)
         slack = 1e-9 * np.maximum(np.abs(values), 1.0)
         good = np.isfinite(values)
         good &= (values >= low[rows] - slack) & (values <= high[rows] + slack)
+        good &= self.refusal()[rows] == Refusal.NONE
         return np.where(good, Outcome.ACCEPTED, Outcome.REFUSED).astype(np.uint8)
 
     def apply(
@@ -126,12 +144,42 @@ class Kind(ABC):
     ) -> NDArray[np.uint8]:
         """Take a write of set-point number `point`; return an `Outcome` for each row.
 
-        A value outside what the device accepts is REFUSED and changes nothing.
+        A value outside what the device accepts is REFUSED and changes nothing. A device whose
+        manner it is says yes and does nothing: IGNORED. Rows stand once each.
         """
         outcome = self.check(point, rows, values)
         good = outcome == Outcome.ACCEPTED
-        self.obey(point, rows[good], values[good], now_ms)
+        deaf = self.state["ignores"][rows] == 1
+        if self.setpoints[point].name != "heartbeat":  # that one stands in no memory
+            self.state["writes"][rows[good]] += 1
+            limit = self.state["wear_limit"][rows]
+            deaf |= (limit > 0) & (self.state["writes"][rows] > limit)
+        outcome[good & deaf] = Outcome.IGNORED
+        done = good & ~deaf
+        self.obey(point, rows[done], values[done], now_ms)
+        self.note(now_ms)
         return outcome
+
+    # -- manners ---------------------------------------------------------------------------
+
+    def behave(self, active: Active, now_ms: int) -> None:
+        """Take the manners that are in force from now on, each with the rows of its devices."""
+        self.state["local"] = whole(active, self.n, "local")
+        self.state["ignores"] = whole(active, self.n, "ignore_writes")
+        self.state["wear_limit"] = whole(active, self.n, "wear_limit")
+
+    def note(self, now_ms: int) -> None:  # noqa: B027 - most kinds show nothing late
+        """Note what is in force, for who shows it late; after writes and once a minute."""
+
+    def lag(self, out: NDArray[np.float64]) -> None:  # noqa: B027
+        """Put what is shown late into `out`, the points of now, in place."""
+
+    def next_fall_back_ms(self) -> int:
+        """Return when a command ends next by itself, within minutes; `FOREVER_MS`: never."""
+        return FOREVER_MS
+
+    def fall_back(self, now_ms: int) -> None:  # noqa: B027 - nor ends anything by itself
+        """End the commands whose time within a minute has come."""
 
     def drain(self) -> dict[str, NDArray[np.generic]]:
         """Return and forget what ended since the last call (e.g. charging sessions), by column."""

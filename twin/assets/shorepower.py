@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from twin.assets.datasheet import Datasheet
 from twin.assets.environment import Environment
-from twin.assets.remote import LIMIT, POWER, RELEASE, REMOTE, SET_LIMIT, RemoteKind
+from twin.assets.remote import LIMIT, POWER, REMOTE, SERVICE, SET_LIMIT, RemoteKind
 from twin.chance import generator
 from twin.clock import HOUR_MS, MINUTE_MS
 from twin.kernels import berth
@@ -45,7 +45,7 @@ class ShorePower(RemoteKind):
         LIMIT,
         REMOTE,
     )
-    setpoints = (SET_LIMIT, RELEASE)
+    setpoints = (SET_LIMIT, *SERVICE)
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
         super().__init__(nameplate, seed)
@@ -56,7 +56,7 @@ class ShorePower(RemoteKind):
             self.rated_kw, nameplate.f8("flexible_share"),
             data.number("longest_deferral_h") * one, data.number("payback_share") * one,
         ])  # fmt: skip
-        self.state = Table(berth.BERTH_ROWS, self.n)
+        self.state = Table(berth.BERTH_ROWS, self.n, self.extras(self.n))
         self.start_remote()
 
     def warm(self, env: Environment) -> None:

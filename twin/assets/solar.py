@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twin.assets.datasheet import Datasheet
 from twin.assets.environment import Environment
-from twin.assets.remote import POWER, RELEASE, REMOTE, RemoteKind
+from twin.assets.remote import POWER, REMOTE, SERVICE, RemoteKind
 from twin.chance import generator
 from twin.clock import MINUTE_MS
 from twin.kernels import pv
@@ -39,7 +39,7 @@ class Solar(RemoteKind):
         LIMIT,
         REMOTE,
     )  # fmt: skip
-    setpoints = (LIMIT, RELEASE)
+    setpoints = (LIMIT, *SERVICE)
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
         super().__init__(nameplate, seed)
@@ -63,7 +63,7 @@ class Solar(RemoteKind):
         # Draws of the running ten minutes: a function of seed and time, so no state.
         self.drawn: tuple[tuple[int, int | None], NDArray[np.float64], NDArray[np.float64]]
         self.drawn = ((seed, None), np.ones(self.n), np.ones(self.n))
-        self.state = Table(pv.PV_ROWS, self.n)
+        self.state = Table(pv.PV_ROWS, self.n, self.extras(self.n))
         self.start_remote()
 
     def warm(self, env: Environment) -> None:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from twin.assets.datasheet import Datasheet
 from twin.assets.environment import Environment
-from twin.assets.remote import RELEASE, REMOTE, RemoteKind
+from twin.assets.remote import REMOTE, SERVICE, RemoteKind
 from twin.assets.tariff_plan import TariffBook
 from twin.chance import generator
 from twin.clock import DAY_MS, SECOND_MS, minute_of_day
 from twin.kernels import battery
 from twin.record.columns import Columns
-from twin.record.exchange import Outcome, Point, Refusal
+from twin.record.exchange import Point, Refusal
 from twin.record.table import Table
 from twin.units import MINUTES_PER_DAY, SECONDS_PER_HOUR
 
@@ -69,7 +69,7 @@ class Storage(RemoteKind):
     setpoints = (
         Point("power_kw", "kW", "Power, positive is discharge", "有功功率设定（放电为正）",
               -1.0, 1.0, True, 0.1),
-        RELEASE,
+        *SERVICE,
     )  # fmt: skip
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
@@ -92,7 +92,7 @@ class Storage(RemoteKind):
         self.spreads = style[1] < self.data.number("owner_spread_share")
         latest = self.data.number("owner_delay_min")
         self.delay_min = np.floor(style[2] * (latest + 1.0)).astype(np.int64)
-        self.state = Table(battery.STATE_ROWS, self.n)
+        self.state = Table(battery.STATE_ROWS, self.n, self.extras(self.n))
         self.start_remote()
 
     def _constants(self) -> NDArray[np.float64]:
@@ -227,14 +227,10 @@ class Storage(RemoteKind):
 
     def refusal(self) -> NDArray[np.uint8]:
         """Return FAULT where a station has failed; see `Kind.refusal`."""
-        failed = np.where(self.state["fault"] > 0.0, Refusal.FAULT, Refusal.NONE)
-        return np.maximum(super().refusal(), failed.astype(np.uint8))
+        reason = super().refusal()
+        reason[self.state["fault"] > 0.0] = Refusal.FAULT
+        return reason
 
-    def check(
-        self, point: int, rows: NDArray[np.int64], values: NDArray[np.float64]
-    ) -> NDArray[np.uint8]:
-        """Return the answer to a write; a station in fault refuses power. See `Kind.check`."""
-        outcome = super().check(point, rows, values)
-        if self.row_of(point) is not None:
-            outcome[self.state["fault"][rows] > 0.0] = Outcome.REFUSED
-        return outcome
+    def stopped(self) -> NDArray[np.bool_]:
+        """Return bool[n]: a command holds the station at zero."""
+        return np.asarray((self.state["remote"] > 0.0) & (self.state["power_set_kw"] == 0.0))

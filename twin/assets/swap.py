@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from twin.assets.datasheet import Datasheet
 from twin.assets.environment import Environment
-from twin.assets.remote import LIMIT, POWER, RELEASE, REMOTE, SET_LIMIT, RemoteKind
+from twin.assets.remote import LIMIT, POWER, REMOTE, SERVICE, SET_LIMIT, RemoteKind
 from twin.chance import generator
 from twin.clock import MINUTE_MS, minute_of_day
 from twin.kernels import swap
@@ -57,7 +57,7 @@ class Swap(RemoteKind):
     setpoints = (
         SET_LIMIT,
         Point("v2g_kw", "kW", "Feed-in", "放电功率设定", 0.0, 1.0, True, 0.1),
-        RELEASE,
+        *SERVICE,
     )
 
     def __init__(self, nameplate: Columns, seed: int) -> None:
@@ -74,7 +74,8 @@ class Swap(RemoteKind):
         profile = data.array("arrival_profile")
         self.hourly = nameplate.f8("swaps_per_day")[:, None] * profile / profile.sum()
         slots = int(self.first[-1])
-        self.state = Table(swap.SWAP_ROWS, self.n, {"soc": np.zeros(slots)})
+        extras = {**self.extras(self.n), "soc": np.zeros(slots)}
+        self.state = Table(swap.SWAP_ROWS, self.n, extras)
         self.start_remote()
 
     def highest(self) -> dict[str, NDArray[np.float64]]:

@@ -77,7 +77,7 @@ class Terminal(Kind):
             *COMMON_ROWS, "host_kw", "warning", *_numbered("open"), *_numbered("opened_ms"),
             *_numbered("pickup"), "host_kws", "unserved_kws", "pickup_kws",
         )  # fmt: skip
-        self.state = Table(rows, self.n)
+        self.state = Table(rows, self.n, self.extras(self.n))
         self.state["supplied"] = 1.0
 
     def _rows(self, stem: str) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS
 from twin.control.memory import whole
-from twin.record.exchange import Inventory, KindInventory, SetPoint
+from twin.record.exchange import SERVICE_POINTS, Inventory, KindInventory, SetPoint
 from twin.record.table import Table
 
 Floats = NDArray[np.float64]
@@ -71,7 +71,7 @@ class Desk:
             (name, spec.name): Pen(kind, i)
             for name, kind in inventory.kinds.items()
             for i, spec in enumerate(kind.setpoints)
-            if spec.name != "release"
+            if spec.name not in SERVICE_POINTS
         }
         self.release_points = {
             name

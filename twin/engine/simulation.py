@@ -1,34 +1,41 @@
 """The simulation: simpy wakes, a table decides, arrays move.
 
 At each moment at which anything happens the phases run in the order of `Phase`; between two
-such moments the fleet steps in one stretch. Processes are made anew at every call of `run`
+such moments the fleet steps in one stretch. The calendar is made anew at every call of `run`
 from `now_ms` alone, so that a run can be saved, resumed and forked at any millisecond.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import simpy
 from numpy.typing import NDArray
 
 from twin.assets.environment import Environment
 from twin.assets.kind import Kind
+from twin.assets.manners import FOREVER_MS
 from twin.assets.site import Sites
 from twin.assets.terminal import Terminal
-from twin.clock import MINUTE_MS, SECOND_MS, minute_of_day
+from twin.clock import SECOND_MS
 from twin.engine.busbars import busbar_values
+from twin.engine.calendar import Calendar, beats
 from twin.engine.injection import injections, meter_kw
 from twin.engine.telemetry import Channel, copy_channels
-from twin.engine.timeline import BranchOutage, ContactLoss, Entry, Phase
+from twin.engine.timeline import (
+    BranchOutage,
+    ContactLoss,
+    Entry,
+    MannerChange,
+    Phase,
+    in_force,
+)
 from twin.engine.world import World
+from twin.engine.writing import deliver, setpoints_at
 from twin.grid import GridOperation, GridSnapshot
-from twin.record.exchange import Logic, Outcome, Reading, Reports, SetPoint
+from twin.record.exchange import Logic, Reading, Reports, SetPoint
 from twin.record.orders import Notice
 from twin.record.table import Table
 
@@ -136,6 +143,7 @@ class Simulation:
         env = self.world.environment(now_ms)
         for kind in self.kinds.values():
             kind.warm(env)
+            kind.state["clock_ms"] = now_ms
 
     # -- the loop ----------------------------------------------------------------------------
 
@@ -143,45 +151,14 @@ class Simulation:
         """Advance to `until_ms` and stop before the first phase of that moment."""
         if self.now_ms >= until_ms:
             return
-        calendar = simpy.Environment(initial_time=self.now_ms)
-        agenda: list[Phase] = []
-        for period_ms, phase in self._beats():
-            calendar.process(_beat(calendar, agenda, period_ms, phase))
-        calendar.process(self._alarm_clock(calendar, agenda))
-        calendar.process(self._mail(calendar, agenda))
+        undone = self._events[int(self.counters["done"][0]) :]
+        rhythm = beats(self.world, control=self.logic is not None)
+        calendar = Calendar(self.now_ms, rhythm, undone, self._writes)
         while self.now_ms < until_ms:
-            while calendar.peek() <= self.now_ms:
-                calendar.step()
-            for phase in sorted(set(agenda)):
+            self._fall_back()
+            for phase in calendar.due(self.now_ms):
                 self._perform(phase)
-            agenda.clear()
-            self._stretch(int(min(calendar.peek(), until_ms)))
-
-    def _beats(self) -> tuple[tuple[int, Phase], ...]:
-        world = self.world
-        beats = [(MINUTE_MS, Phase.MINUTE), (world.grid_period_ms, Phase.STEP)]
-        if world.tick_ms < world.grid_period_ms:
-            beats.append((world.tick_ms, Phase.STEP))
-        if self.logic is not None:
-            beats.append((world.control_period_ms, Phase.CONTROL))
-        return tuple(beats)
-
-    def _alarm_clock(
-        self, calendar: simpy.Environment, agenda: list[Phase]
-    ) -> Generator[simpy.Event, Any, None]:
-        for entry in self._events[int(self.counters["done"][0]) :]:
-            yield calendar.timeout(max(entry.now_ms - calendar.now, 0))
-            agenda.append(Phase.DISTURB)
-            if isinstance(entry.what, Notice):
-                agenda.append(Phase.CONTROL)
-
-    def _mail(
-        self, calendar: simpy.Environment, agenda: list[Phase]
-    ) -> Generator[simpy.Event, Any, None]:
-        first = bisect_left(self._writes, int(calendar.now), key=_when)
-        for entry in self._writes[first:]:
-            yield calendar.timeout(entry.now_ms - calendar.now)
-            agenda.append(Phase.SET_POINT)
+            self._stretch(min(calendar.next_ms(), until_ms, self._next_fall_back_ms()))
 
     def _perform(self, phase: Phase) -> None:
         if phase is Phase.DISTURB:
@@ -189,9 +166,7 @@ class Simulation:
         elif phase is Phase.CONTROL and self.logic is not None:
             self._control(self.logic)
         elif phase is Phase.SET_POINT:
-            first = bisect_left(self._writes, self.now_ms, key=_when)
-            due = takewhile(lambda e: e.now_ms == self.now_ms, self._writes[first:])
-            self._apply([e.what for e in due if isinstance(e.what, SetPoint)])
+            self._apply(setpoints_at(self._writes, self.now_ms))
         elif phase is Phase.MINUTE:
             self._minute()
 
@@ -201,25 +176,51 @@ class Simulation:
         seconds = (until_ms - self.now_ms) // SECOND_MS
         for kind in self.kinds.values():
             kind.step(self.now_ms, seconds, env)
+            kind.state["clock_ms"] = until_ms
         self.period["seconds"][0] += seconds
         self.now_ms = until_ms
         if until_ms % self.world.grid_period_ms == 0:
             self._flow(env)
 
+    def _fall_back(self) -> None:
+        """End the commands whose own timers have run out, before anything else of the moment."""
+        for kind in self.kinds.values():
+            if kind.next_fall_back_ms() <= self.now_ms:
+                kind.fall_back(self.now_ms)
+
+    def _next_fall_back_ms(self) -> int:
+        soon = min((kind.next_fall_back_ms() for kind in self.kinds.values()), default=FOREVER_MS)
+        return max(soon, self.now_ms + SECOND_MS)
+
     # -- the phases --------------------------------------------------------------------------
 
     def _disturb(self) -> None:
+        changed = set()
         for entry in self._events[int(self.counters["done"][0]) :]:
             if entry.now_ms > self.now_ms:
                 break
             self.counters["done"][0] += 1
             what = entry.what
-            if isinstance(what, ContactLoss):
+            if isinstance(what, MannerChange):
+                changed.add(what.kind)
+            elif isinstance(what, ContactLoss):
                 channel = self.channels[what.kind]
                 rows = what.rows(len(channel.answers), self.world.seed)
                 channel.state["contact"][rows] = 1 if what.restored else 0
             elif isinstance(what, BranchOutage) and self.grid is not None:
                 self.grid.switch_branch(what.branch, in_service=what.restored)
+        for name in sorted(changed):
+            self._behave(name)
+
+    def _behave(self, name: str) -> None:
+        """Tell the devices of a kind, and their sensors, the manners that are in force."""
+        done, channel = self._events[: int(self.counters["done"][0])], self.channels[name]
+        maps = self.world.maps.get(name)
+        n, seed = len(channel.answers), self.world.seed
+        active = [(c.manner, c.rows_of(n, seed, maps)) for c in in_force(done, name)]
+        if name in self.kinds:
+            self.kinds[name].behave(active, self.now_ms)
+        channel.behave(active, self.true_points(name), self.now_ms)
 
     def _control(self, logic: Logic) -> None:
         readings = self.readings(logic.plan(self.now_ms))
@@ -242,19 +243,20 @@ class Simulation:
         }
 
     def true_points(self, name: str) -> NDArray[np.float64]:
-        """Return float64[points, n], the truth behind the readings of a kind."""
+        """Return float64[points, n], what the devices of a kind say: the truth, but for echoes.
+
+        Points that say what is commanded come late where that is a device's manner.
+        """
         if name == "busbar":
             return self.period["busbar"].copy()
         if name == "meter":
             return self.sites.state["demand_kw"][None, :].copy()
         if name == "city":
-            air = self.world.weather.at(self.now_ms).temperature_c
-            load = self.period["load_mw"][0]
-            pumped = self.world.pumped_mw[minute_of_day(self.now_ms)]
-            return np.array([[load], [air], [pumped]])
+            return self.world.city_points(self.now_ms, float(self.period["load_mw"][0]))
         kind = self.kinds[name]
         out = np.empty((len(kind.points), kind.n))
         kind.read(out)
+        kind.lag(out)
         return out
 
     def write(self, setpoints: Sequence[SetPoint]) -> None:
@@ -264,20 +266,16 @@ class Simulation:
         `timeline` entries in `Phase.SET_POINT` do: the command log replays to the same bits.
         A digest of this very moment, where the run has a logic of its own, comes later.
         """
+        self._fall_back()
         self._disturb()
         self._apply(setpoints)
 
     def _apply(self, setpoints: Sequence[SetPoint]) -> None:
         for write in setpoints:
-            kind = self.kinds[write.kind]
-            point = next(i for i, p in enumerate(kind.setpoints) if p.name == write.point)
-            rows = np.asarray(write.rows, np.int64)
-            values = np.asarray(write.values, np.float64)
-            if len(rows) == 0:
+            if len(write.rows) == 0:
                 continue  # leaves no line in the log, so it takes no number either
-            outcome = np.full(len(rows), Outcome.LOST, np.uint8)
-            heard = self.channels[write.kind].reachable()[rows]
-            outcome[heard] = kind.apply(point, rows[heard], values[heard], self.now_ms)
+            kind, reached = self.kinds[write.kind], self.channels[write.kind].reachable()
+            point, outcome = deliver(write, kind, reached, self.now_ms)
             if self.recorder is not None:
                 number = int(self.counters["done"][1])
                 self.recorder.wrote(self.now_ms, write, point, outcome, number)
@@ -297,6 +295,7 @@ class Simulation:
         self.sites.bound(self.kinds)
         for kind in self.kinds.values():
             kind.minute(env)
+            kind.note(self.now_ms)
 
     def _flow(self, env: Environment) -> None:
         seconds = int(self.period["seconds"][0])
@@ -376,17 +375,3 @@ class Simulation:
         other.counters = self.counters.copy()
         other.period = self.period.copy()
         return other
-
-
-def _when(entry: Entry) -> int:
-    return entry.now_ms
-
-
-def _beat(
-    calendar: simpy.Environment, agenda: list[Phase], period_ms: int, phase: Phase
-) -> Generator[simpy.Event, Any, None]:
-    """Wake at every multiple of `period_ms`, beginning now if now is one."""
-    yield calendar.timeout(-int(calendar.now) % period_ms)
-    while True:
-        agenda.append(phase)
-        yield calendar.timeout(period_ms)

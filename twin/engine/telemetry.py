@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.assets.kind import Kind
+from twin.assets.manners import Active
 from twin.chance import generator
-from twin.clock import MINUTE_MS
+from twin.clock import HOUR_MS, MINUTE_MS
 from twin.engine.busbars import busbar_scale
 from twin.engine.world import World
 from twin.record.exchange import PSEUDO_KINDS, Inventory, Point, Quality, Reading
@@ -67,6 +68,7 @@ class Channel:
         seed: int,
     ) -> None:
         n, self.kind, self.seed, self.answers = len(answers), kind, seed, answers
+        self.names = tuple(point.name for point in points)
         self.loss_share = distortion.loss_share
         draw = generator(seed, f"telemetry.{kind}")
         fault = draw.random(n)
@@ -101,6 +103,12 @@ class Channel:
                 "quality": np.full(n, MISSING, np.uint8),
                 "contact": np.ones(n, np.uint8),
                 "frozen": np.full(len(self.dead), np.nan),
+                # Manners: a sensor that stands still, and one that wanders; -1: none.
+                "stuck_point": np.full(n, -1, np.int64),
+                "stuck_at": np.zeros(n),
+                "drift_point": np.full(n, -1, np.int64),
+                "drift_per_h": np.zeros(n),
+                "drift_from_ms": np.zeros(n, np.int64),
             },
         )
 
@@ -114,13 +122,23 @@ class Channel:
         A dead sensor stands at what it showed at the first moment at which its device could
         have been read, however often it is looked at.
         """
+        state = self.state
         seen = true * self.gain
         seen += self.offset
+        drifts = np.flatnonzero(state["drift_point"] >= 0)
+        if len(drifts) > 0:
+            hours = (now_ms - state["drift_from_ms"][drifts]) / HOUR_MS
+            seen[_rows(state["drift_point"])[drifts], drifts] += (
+                state["drift_per_h"][drifts] * hours
+            )
         stepped = seen[self.stepped]
         stepped /= self.resolution
         seen[self.stepped] = np.rint(stepped, out=stepped) * self.resolution
         if len(self.dead):
             seen[0, self.dead] = self._frozen(seen[0, self.dead], now_ms)
+        stuck = np.flatnonzero(state["stuck_point"] >= 0)
+        if len(stuck) > 0:
+            seen[_rows(state["stuck_point"])[stuck], stuck] = state["stuck_at"][stuck]
         return seen
 
     def _frozen(self, seen: NDArray[np.float64], now_ms: int) -> NDArray[np.float64]:
@@ -131,6 +149,28 @@ class Channel:
             alive &= ~self.silent(now_ms)[dead]
             frozen[alive] = seen[alive]
         return np.where(np.isnan(frozen), seen, frozen)
+
+    def behave(self, active: Active, true: NDArray[np.float64], now_ms: int) -> None:
+        """Take the manners of sensors that are in force from now on.
+
+        One that freezes stands at what it shows now; one that wanders begins to.
+        """
+        state, n = self.state, len(self.answers)
+        stuck, drift = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
+        per_h = np.zeros(n)
+        for manner, rows in active:
+            at = 0 if manner.point is None else self.names.index(manner.point)
+            if manner.frozen:
+                stuck[rows] = at
+            if manner.drift_per_h is not None:
+                drift[rows], per_h[rows] = at, manner.drift_per_h
+        begins = np.flatnonzero((stuck != state["stuck_point"]) & (stuck >= 0))
+        if len(begins) > 0:
+            state["stuck_at"][begins] = self.show(true, now_ms)[stuck[begins], begins]
+        state["stuck_point"] = stuck
+        changed = (drift != state["drift_point"]) | (per_h != state["drift_per_h"])
+        state["drift_from_ms"][changed] = now_ms
+        state["drift_point"], state["drift_per_h"] = drift, per_h
 
     def silent(self, now_ms: int) -> NDArray[np.bool_]:
         """Return bool[n]: no answer in the minute of `now_ms`, or never."""
@@ -169,6 +209,11 @@ class Channel:
         other.__dict__.update(self.__dict__)
         other.state = self.state.copy()
         return other
+
+
+def _rows(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return an extra array of whole numbers as what it is (tables are typed float64)."""
+    return numbers.view(np.int64)
 
 
 def answering(

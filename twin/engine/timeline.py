@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
+from twin.assets.manners import Manner
 from twin.chance import generator
 from twin.record.exchange import SetPoint
 from twin.record.orders import Notice
@@ -55,6 +57,58 @@ class BranchOutage:
     restored: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MannerChange:
+    """A manner begins, or is over where `ended` says so.
+
+    Attributes
+    ----------
+    number : of the manner; it keys which devices a share means
+    share, rows : devices of the kind that are meant, `rows` where they are named
+    map : only those that have this register map; nobody where there is no wire
+    """
+
+    number: int
+    kind: str
+    manner: Manner
+    share: float = 1.0
+    rows: tuple[int, ...] | None = None
+    map: str | None = None
+    ended: bool = False
+
+    def rows_of(
+        self, n: int, seed: int, maps: NDArray[np.str_] | None
+    ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Return the rows that are meant out of `n`; `maps` is the map of each device."""
+        meant = np.zeros(n, np.bool_)
+        if self.rows is not None:
+            meant[list(self.rows)] = True
+        else:
+            draw = generator(seed, f"manner.{self.number}.{self.kind}").random(n)
+            meant |= draw < self.share
+        if self.map is not None:
+            meant &= False if maps is None else maps == self.map
+        return np.flatnonzero(meant)
+
+
+def in_force(done: Iterable[Entry], kind: str) -> list[MannerChange]:
+    """Return the manners of `kind` that have begun and not ended, by number.
+
+    Parameters
+    ----------
+    done : the entries that have happened, in their order
+    """
+    active: dict[int, MannerChange] = {}
+    for entry in done:
+        what = entry.what
+        if isinstance(what, MannerChange) and what.kind == kind:
+            if what.ended:
+                active.pop(what.number, None)
+            else:
+                active[what.number] = what
+    return [active[number] for number in sorted(active)]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
     """One row of the timeline."""
@@ -64,7 +118,7 @@ class Entry:
     kind: int
     row: int
     number: int
-    what: Notice | ContactLoss | BranchOutage | SetPoint = field(compare=False)
+    what: Notice | ContactLoss | BranchOutage | MannerChange | SetPoint = field(compare=False)
 
 
 def sort_timeline(entries: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -80,6 +80,7 @@ class World:
     plant_mw : float64[1440, plants]; pumped_mw : float64[1440]
     cloud_seed : seed of the weather's chance, by default the scenario's
     timeline : sorted entries
+    maps : by kind the register map of each device, where there is a wire
     """
 
     name: str
@@ -100,6 +101,12 @@ class World:
     plant_mw: NDArray[np.float64]
     pumped_mw: NDArray[np.float64]
     timeline: tuple[Entry, ...]
+    maps: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+
+    def city_points(self, now_ms: int, load_mw: float) -> NDArray[np.float64]:
+        """Return float64[points, 1], the truth behind the readings of ``city``."""
+        air = self.weather.at(now_ms).temperature_c
+        return np.array([[load_mw], [air], [self.pumped_mw[minute_of_day(now_ms)]]])
 
     def environment(self, now_ms: int) -> Environment:
         """Return the world outside during the minute of `now_ms`."""

@@ -69,6 +69,9 @@ class Point:
     accuracy: float = 0.0
 
 
+# Set-points about the command itself: back to the owner, still there, how long it holds.
+SERVICE_POINTS = ("release", "heartbeat", "revert_s")
+
 # Kinds that are read and are no devices: customers' meters, the city, station meters.
 PSEUDO_KINDS = ("meter", "city", "busbar")
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from twin.assets.manners import Manner
 from twin.city.spelling import did_you_mean
 from twin.clock import parse_time_of_day
-from twin.engine.timeline import BranchOutage, ContactLoss, Entry, Phase
+from twin.engine.timeline import BranchOutage, ContactLoss, Entry, MannerChange, Phase
 from twin.errors import Problem
 from twin.record.exchange import Inventory
 from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind
 from twin.scenario.schema import Scenario
+from twin.scenario.wire_schema import TWIN_SIDE, MannerSection
 
 
 def orders_of(scenario: Scenario, max_load_mw: float) -> tuple[Order, ...]:
@@ -53,7 +56,28 @@ def timeline_of(scenario: Scenario) -> tuple[Entry, ...]:
             else:
                 what = BranchOutage(str(row.branch), restored)
             entries.append(Entry(parse_time_of_day(when), Phase.DISTURB, 1, 0, number, what))
+    for number, manner in enumerate(scenario.manners):
+        entries += _manner_entries(number, manner, parse_time_of_day(scenario.start))
     return tuple(sorted(entries))
+
+
+def _manner_entries(number: int, row: MannerSection, start_ms: int) -> Iterator[Entry]:
+    """Yield begin and end of a manner, as far as it is of this side of the wire."""
+    if not any(row.given(name) for name in TWIN_SIDE):
+        return
+    begin = MannerChange(
+        number,
+        row.kind,
+        Manner(point=row.point, **{name: getattr(row, name) for name in TWIN_SIDE}),
+        share=1.0 if row.share is None else row.share,
+        rows=row.rows,
+        map=row.map,
+    )
+    at_ms = start_ms if row.at is None else parse_time_of_day(row.at)
+    yield Entry(at_ms, Phase.DISTURB, 2, 0, number, begin)
+    if row.until is not None:
+        end = replace(begin, ended=True)
+        yield Entry(parse_time_of_day(row.until), Phase.DISTURB, 2, 0, number, end)
 
 
 def order_problems(scenario: Scenario, file: str, max_load_mw: float) -> list[Problem]:
