@@ -69,6 +69,8 @@ class Channel:
     ) -> None:
         n, self.kind, self.seed, self.answers = len(answers), kind, seed, answers
         self.names = tuple(point.name for point in points)
+        # Whose poll is not lost in a minute: the memory of a pure function, no state.
+        self._kept: tuple[int | None, NDArray[np.bool_]] = (None, np.ones(n, np.bool_))
         self.loss_share = distortion.loss_share
         draw = generator(seed, f"telemetry.{kind}")
         fault = draw.random(n)
@@ -174,10 +176,11 @@ class Channel:
 
     def silent(self, now_ms: int) -> NDArray[np.bool_]:
         """Return bool[n]: no answer in the minute of `now_ms`, or never."""
-        lost = generator(self.seed, f"telemetry.loss.{self.kind}", now_ms // MINUTE_MS)
-        heard = self.reachable()
-        heard &= lost.random(len(heard)) >= self.loss_share
-        return ~heard
+        minute = now_ms // MINUTE_MS
+        if self._kept[0] != minute:
+            lost = generator(self.seed, f"telemetry.loss.{self.kind}", minute)
+            self._kept = minute, lost.random(len(self.answers)) >= self.loss_share
+        return ~(self.reachable() & self._kept[1])
 
     def hear(self, seen: NDArray[np.float64], heard: NDArray[np.bool_], now_ms: int) -> None:
         """File what was read of the devices `heard`; the others' values grow old."""
