@@ -1,4 +1,4 @@
-"""Addresses as vendors write them, and where on the wire they lie."""
+"""Where on the wire the rows of a table lie."""
 
 from __future__ import annotations
 
@@ -7,62 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from hil.registers.pointtable.bases import settle_base
 from hil.registers.pointtable.findings import Choices, Notes
 from hil.registers.pointtable.headers import Layout, Row
 from hil.registers.pointtable.words import shape, statements
+from hil.registers.pointtable.written import ALLOWED, Written, area_of, read_address
 
-__all__ = ["AREAS", "Located", "Written", "locate", "read_address"]
+__all__ = ["Located", "locate"]
 
-# First digit of a five- or six-digit address, and its table.
-AREAS = {"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
-ALLOWED = (
-    "an address such as 1000, 0x5B02, 5B02H, 40001, 400001, 4x0001; with a bit 1000.3; "
-    "a range 1000-1003"
-)
-_ONE = r"0x[0-9a-f]+|[0134]x\d{4,5}|[0-9a-f]+h|[0-9a-f]+"
-_ADDRESS = re.compile(
-    rf"(?:(?P<unit>\d{{1,3}})!)?(?P<first>{_ONE})(?:(?:-|~|至|,|/|\.\.)(?P<last>{_ONE}))?"
-    r"(?:[.:](?:bit)?(?P<bit>\d{1,3}|[a-f])(?P<letter>[hlde]?)|\[(?:bit)?(?P<index>\d{1,2})\])?"
-    r"(?:#(?P<order>[bl]{1,2}))?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An address as it is written.
-
-    Attributes
-    ----------
-    first, last : the texts; `last` is empty where no range is given
-    bit : of the register, or None
-    room : bytes of a text, of the form ``1!40001.20H``, or None
-    unit : station number before ``!``, or None
-    order : letters after ``#``, or None
-    """
-
-    first: str
-    last: str = ""
-    bit: int | None = None
-    room: int | None = None
-    unit: int | None = None
-    order: str | None = None
-
-    @property
-    def style(self) -> str:
-        """Return ``hex`` (marked), ``area`` (4x0001), ``letters`` (5B02) or ``digits``."""
-        if self.first.startswith("0x") or (self.first.endswith("h") and "x" not in self.first):
-            return "hex"
-        if "x" in self.first:
-            return "area"
-        return "digits" if self.first.isdecimal() else "letters"
-
-    def number(self, text: str, hexadecimal: bool) -> int:
-        """Return one of the texts as a number."""
-        if self.style == "hex":
-            return int(text.removeprefix("0x").removesuffix("h"), 16)
-        if "x" in text:
-            return int(text[2:])
-        return int(text, 16 if hexadecimal or not text.isdecimal() else 10)
+# D100 is a register of many a PLC, and 0xD100.
+_DEVICE = re.compile(r"[bd]\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +35,6 @@ class Located:
     registers: int | None
     table: str | None
     written: Written
-
-
-def read_address(text: str) -> Written | None:
-    """Return an address as written, None where the text is none.
-
-    >>> read_address("5B02H").first, read_address("1000.3").bit, read_address("1!40001.20H").room
-    ('5b02h', 3, 20)
-    >>> read_address("电压") is None
-    True
-    """
-    match = _ADDRESS.fullmatch(re.sub(r"\s", "", shape(text)))
-    if match is None:
-        return None
-    bit, index = match["bit"], match["index"]
-    number = None if bit is None else int(bit, 16 if bit in "abcdef" else 10)
-    number = int(index) if index is not None else number
-    room = number if number is not None and (match["letter"] or number > 15) else None
-    return Written(
-        match["first"],
-        match["last"] or "",
-        None if room is not None else number,
-        room,
-        None if match["unit"] is None else int(match["unit"]),
-        match["order"],
-    )
 
 
 def locate(
@@ -138,7 +67,7 @@ def locate(
     _one_bit(layout.rows, written, notes)
     hexadecimal = _hexadecimal(layout, written, choices, notes)
     numbers = {i: w.number(w.first, hexadecimal[i]) for i, w in written.items()}
-    base = _base(layout, written, numbers, allowed, choices, notes)
+    base = settle_base(layout, written, numbers, allowed, choices, notes)
     located: dict[int, Located] = {}
     for index, one in written.items():
         place = _on_wire(layout.rows[index], one, numbers[index], hexadecimal[index], base, notes)
@@ -189,9 +118,15 @@ def _hexadecimal(
             notes.find(layout.rows[index].place, what, "the column's header")
     elif any(w.style == "letters" for w in open_.values()):
         found = dict.fromkeys(open_, True)
-        example = next(w.first for w in open_.values() if w.style == "letters")
+        letters = [w.first for w in open_.values() if w.style == "letters"]
+        device = all(_DEVICE.fullmatch(text) for text in letters)
         for index in open_:
-            notes.find(layout.rows[index].place, "unmarked addresses are hexadecimal", example)
+            place = layout.rows[index].place
+            if device:
+                what, evidence = "addresses may be hexadecimal, or a PLC's registers", letters[0]
+                notes.doubt("notation", place, what, evidence, ("hex",))
+            else:
+                notes.find(place, "unmarked addresses are hexadecimal", letters[0])
     else:
         marked = any(w.style == "hex" for w in written.values())
         found = dict.fromkeys(open_, _digits(layout, written, open_, marked, notes))
@@ -246,135 +181,13 @@ def _ascends(written: Mapping[int, Written], base: int) -> bool:
     return all(a <= b for a, b in pairwise(numbers))
 
 
-def _base(
-    layout: Layout,
-    written: Mapping[int, Written],
-    numbers: Mapping[int, int],
-    allowed: Mapping[int, frozenset[str]],
-    choices: Choices,
-    notes: Notes,
-) -> str:
-    """Return ``0``, ``1`` or ``modicon``; a doubt where more than one fits."""
-    rows = [layout.rows[i].place for i in written if written[i].style != "area"]
-
-    def settled(base: str, evidence: str, others: tuple[str, ...] = ()) -> str:
-        what = {
-            "0": "addresses count from 0, as on the wire",
-            "1": "addresses count from 1: one less on the wire",
-            "modicon": "addresses name table and register: 40001 is holding register 0",
-        }[base]
-        for place in rows:
-            notes.find(place, what, evidence, others)
-        return base
-
-    if not rows:
-        return "modicon"
-    if choices.base is not None:
-        return settled(choices.base, "--base")
-    numbers = {i: n for i, n in numbers.items() if written[i].style != "area"}
-    long = [i for i in numbers if _parts(written[i].first, 6) is not None]
-    fits = _fits_areas(written, numbers, allowed)
-    if fits and (len(long) == len(numbers)):
-        return settled("modicon", "six digits, more than a wire address has")
-    headers = [b.columns["address"].text for b in layout.blocks if "address" in b.columns]
-    said = [set(statements("base", text)) for text in headers]
-    if said and all(len(s) == 1 for s in said) and len(set.union(*said)) == 1:
-        base = next(iter(said[0]))
-        if not (fits and base == "1"):
-            return settled(base, "the header of the address column")
-    spoken: dict[str, str] = {}
-    for text in layout.texts:
-        spoken |= statements("base", text)
-    if min(numbers.values()) == 0 and not fits:
-        return settled("0", "address 0 occurs")
-    if max(numbers.values()) == 65536:
-        return settled("1", "address 65536 occurs")
-    paired = _paired(layout, numbers)
-    if paired is not None:
-        return settled(paired, "the hexadecimal column gives the wire address")
-    values: tuple[str, ...] = ("0", "1", "modicon") if fits else ("0", "1")
-    strong = fits and _starts_an_area(written, numbers)
-    if len(spoken) == 1 and not (fits and set(spoken) != {"modicon"}):
-        base, words = next(iter(spoken.items()))
-        if base in values:
-            return settled(base, f"the table says {words!r}")
-    if strong and not set(spoken) & {"0"}:
-        return settled("modicon", strong, ("0", "1"))
-    evidence = "no address 0, no note that tells"
-    if spoken:
-        values = tuple(v for v in values if v in spoken or v == "modicon")
-        evidence = "the table says " + " and ".join(repr(w) for w in spoken.values())
-    elif fits:
-        evidence = "these may be wire addresses above 10000, or name table and register"
-    for place in rows:
-        notes.doubt("base", place, "what address counts as the first", evidence, values)
-    return values[0]
-
-
-def _parts(text: str, digits: int) -> tuple[str, int] | None:
-    """Return table and register of an address such as 40001 or 400001, None where it is none."""
-    if not text.isdecimal() or len(text) != digits or text[0] not in AREAS:
-        return None
-    register = int(text[1:])
-    return (AREAS[text[0]], register) if 1 <= register <= 65536 else None
-
-
-def _area(text: str) -> tuple[str, int] | None:
-    if "x" in text and text[0] in AREAS:
-        return AREAS[text[0]], int(text[2:])
-    return _parts(text, 5) or _parts(text, 6)
-
-
-def _fits_areas(
-    written: Mapping[int, Written],
-    numbers: Mapping[int, int],
-    allowed: Mapping[int, frozenset[str]],
-) -> bool:
-    """Return whether every address names a table, and one that the rest of its row allows."""
-    for index in numbers:
-        found = _area(written[index].first) if written[index].style == "digits" else None
-        if found is None or found[0] not in allowed[index]:
-            return False
-    return True
-
-
-def _starts_an_area(written: Mapping[int, Written], numbers: Mapping[int, int]) -> str:
-    """Return why five digits are table and register; empty where that is not certain."""
-    found = [_area(written[i].first) for i in numbers]
-    tables = {f[0] for f in found if f is not None}
-    if len(tables) > 1:
-        return "first digits of several tables, each as its row allows"
-    if any(f is not None and f[1] == 1 for f in found) and tables != {"coil"}:
-        return f"{next(iter(written.values())).first[0]}0001, the first of its table, occurs"
-    return ""
-
-
-def _paired(layout: Layout, numbers: Mapping[int, int]) -> str | None:
-    """Return the base under which every decimal address is the hexadecimal one beside it."""
-    pairs = []
-    for index, number in numbers.items():
-        row = layout.rows[index]
-        other = read_address(row.get("address_hex"))
-        if row.get("address") == "" or other is None:
-            return None
-        area = _area(row.get("address"))
-        pairs.append((number, area, other.number(other.first, hexadecimal=True)))
-    if all(h == n for n, _, h in pairs):
-        return None
-    if all(h == n - 1 for n, _, h in pairs):
-        return "1"
-    if all(a is not None and h == a[1] - 1 for _, a, h in pairs):
-        return "modicon"
-    return None
-
-
 def _on_wire(
     row: Row, one: Written, number: int, hexadecimal: bool, base: str, notes: Notes
 ) -> Located | None:
     table = None
     wire = number - (base == "1")
     if base == "modicon" or one.style == "area":
-        found = None if one.style in ("hex", "letters") else _area(one.first)
+        found = None if one.style in ("hex", "letters") else area_of(one.first)
         if found is None:
             allowed = "0, 1, 3 or 4 and four or five digits from 0001, such as 40001"
             notes.wrong(row.place, "address", repr(one.first), allowed)

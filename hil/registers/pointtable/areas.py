@@ -227,6 +227,9 @@ def _access(row: Row, hints: Hints, table: str, choices: Choices, notes: Notes) 
         return access
     if table not in WRITABLE:
         return "r"
+    if hints.reads:
+        notes.find(row.place, "access r", "its function codes only read", ("rw",))
+        return "r"
     if hints.cls is not None:
         access = "rw" if hints.cls in ("yk", "yt") else "r"
         notes.find(row.place, f"access {access}", f"its class {hints.cls}")

@@ -188,13 +188,13 @@ class Place:
 
 @dataclass(slots=True)
 class Notes:
-    """Findings, doubts and problems as they come up.
+    """Findings, doubts and problems as they come up; `file` is named in problems.
 
     A finding that holds for many rows is one finding whose place names them all.
     """
 
     file: str
-    problems: list[Problem] = field(default_factory=list)
+    _problems: dict[Problem, None] = field(default_factory=dict, init=False)
     _found: dict[tuple[str, str, tuple[str, ...]], list[Place]] = field(
         default_factory=dict, init=False
     )
@@ -224,9 +224,16 @@ class Notes:
     def wrong(self, place: Place, column: str, value: object, allowed: str) -> None:
         """Note a problem in a cell; `column` may be empty."""
         where = f"{place}: {column}" if column != "" else str(place)
-        problem = Problem(self.file, where, str(value) if value != "" else "empty", allowed)
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self.add(Problem(self.file, where, str(value) if value != "" else "empty", allowed))
+
+    def add(self, problem: Problem) -> None:
+        """Note a problem, once."""
+        self._problems.setdefault(problem)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems so far."""
+        return tuple(self._problems)
 
     def findings(self) -> tuple[Finding, ...]:
         """Return the findings, each with all its places."""

@@ -112,7 +112,7 @@ def find_rows(tables: Sequence[RawTable], sheets: Sequence[str], notes: Notes) -
     blocks: list[Block] = []
     rows: list[Row] = []
     texts: list[str] = []
-    visible = [t.sheet for t in tables if not t.hidden and any(_headers(t))]
+    visible = [t.sheet for t in tables if not t.hidden and list(_headers(t))]
     for table in tables:
         if sheets and table.sheet not in sheets:
             notes.find(Place(table.sheet), "left out", "--sheet names others")
@@ -235,7 +235,7 @@ def _below(table: RawTable, row: int) -> list[str]:
 def _columns(table: RawTable, start: int, last: int, notes: Notes) -> dict[str, Column]:
     place = Place(table.sheet, table.numbers[start])
     found: dict[str, Column] = {}
-    unknown = []
+    unknown, unused = [], []
     for index in range(len(table.rows[start])):
         text = table.text(start, index)
         below = table.text(last, index)
@@ -251,7 +251,9 @@ def _columns(table: RawTable, start: int, last: int, notes: Notes) -> dict[str, 
             continue
         if not header.exact:
             notes.find(place, f"column {text!r} is {header.meaning}", f"ends with {header.word!r}")
-        if header.meaning != "ignored":
+        if header.meaning == "ignored":
+            unused.append(text)
+        else:
             _add(table, start, found, Column(index, text, header), place, notes)
     if "offset" in found and "address" not in found:
         column = found.pop("offset")
@@ -259,6 +261,8 @@ def _columns(table: RawTable, start: int, last: int, notes: Notes) -> dict[str, 
         notes.find(place, f"column {column.text!r} is address", "no other column is")
     if unknown:
         notes.find(place, "columns not used: " + ", ".join(unknown), "headers not known")
+    if unused:
+        notes.find(place, "columns not used: " + ", ".join(unused), "maps have no place for them")
     return _by_contents(table, start, found, place, notes)
 
 

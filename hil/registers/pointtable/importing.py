@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.registers.files import check_map
-from hil.registers.pointtable.findings import Choices, Doubt, Finding, Notes, Place
+from hil.registers.pointtable.findings import OPTIONS, Choices, Doubt, Finding, Notes, Place
 from hil.registers.pointtable.headers import Block, find_rows
 from hil.registers.pointtable.mapdata import map_data
 from hil.registers.pointtable.points import Built, build_points
@@ -102,6 +102,7 @@ def recognise(
     words = _checked(samples or {}, notes)
     raw = read_table(path, notes, choices.encoding)
     layout, built, data = _draft(raw, path, choices, notes)
+    _not_needed(choices, notes)
     doubts = notes.doubts()
     one = None
     if data and not [d for d in doubts if d.field != "kind"]:
@@ -109,7 +110,8 @@ def recognise(
             one = check_map(data, str(path))
         except InputProblems as error:
             known = [p for p in error.problems if p.place != "kind" or choices.kind is not None]
-            notes.problems += [_at_row(p, built, data) for p in known]
+            for problem in known:
+                notes.add(_at_row(problem, built, data))
         if doubts or notes.problems:
             one = None
     if doubts:
@@ -125,7 +127,7 @@ def recognise(
         data,
         notes.findings(),
         doubts,
-        tuple(notes.problems),
+        notes.problems,
         decode_samples(data, words),
     )
 
@@ -145,13 +147,25 @@ def _draft(
     return layout.blocks, built, map_data(layout, built, path, choices, notes)
 
 
+def _not_needed(choices: Choices, notes: Notes) -> None:
+    """Say which choices decided nothing, since the table speaks for itself or has no such row."""
+    used = {finding.evidence for finding in notes.findings()}
+    for name, (option, _) in OPTIONS.items():
+        value = getattr(choices, name)
+        if value in (None, ()) or name == "sheets" or option in used:
+            continue
+        shown = " ".join("=".join(pair) for pair in value) if name == "tables" else value
+        evidence = "the table leaves nothing open there"
+        notes.find(Place(""), f"{option} {shown} decided nothing", evidence)
+
+
 def _checked(samples: Mapping[int, int], notes: Notes) -> dict[int, int]:
     good = {}
     for address, word in samples.items():
         if 0 <= address <= 65535 and 0 <= word <= 65535:
             good[address] = word
         else:
-            notes.problems.append(Problem("samples", str(address), str(word), "0 to 65535"))
+            notes.add(Problem("samples", str(address), str(word), "0 to 65535"))
     return good
 
 

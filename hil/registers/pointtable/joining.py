@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hil.registers.pointtable.addresses import Located, read_address
+from hil.registers.pointtable.addresses import Located
 from hil.registers.pointtable.findings import Choices, Notes, Place
 from hil.registers.pointtable.headers import Layout, Row
 from hil.registers.pointtable.wiretypes import read_type
 from hil.registers.pointtable.words import is_reserved, plain, shape
+from hil.registers.pointtable.written import read_address
 
 __all__ = ["bare_types", "is_spare", "joined", "of_one_unit", "sequence"]
 
@@ -99,17 +100,19 @@ def bare_types(layout: Layout, located: Mapping[int, Located]) -> dict[str, bool
 
     That is so where the next point begins one register after a point of that type.
     """
+    taken = {
+        (id(layout.rows[i].block), one.table, one.address)
+        for i, one in located.items()
+        if one.written.bit is None
+    }
     found: dict[str, bool] = {}
     for index, one in located.items():
         row = layout.rows[index]
         said = read_type(row.get("type"))
-        if said is None or said.family != "int" or said.bits is not None:
-            continue
-        found.setdefault(plain(row.get("type")), False)
-        for other, next_ in located.items():
-            same = layout.rows[other].block is row.block and next_.table == one.table
-            if same and next_.address == one.address + 1 and next_.written.bit is None:
-                found[plain(row.get("type"))] = True
+        if said is not None and said.family == "int" and said.bits is None:
+            word = plain(row.get("type"))
+            next_ = (id(row.block), one.table, one.address + 1)
+            found[word] = found.get(word, False) or next_ in taken
     return found
 
 

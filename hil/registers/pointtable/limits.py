@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hil.registers.pointtable.findings import Choices, Notes
 from hil.registers.pointtable.headers import Row
-from hil.registers.pointtable.texts import read_range
+from hil.registers.pointtable.texts import read_enum, read_range
 from hil.registers.pointtable.twincells import number
 from hil.registers.pointtable.words import shape, statements
 from hil.registers.schema import WHOLE
@@ -29,6 +29,9 @@ def settle_limits(
     both = read_range(row.get("range"))
     if both is not None:
         ends, source = list(both), "range"
+    elif row.get("range") != "" and not read_enum(row.get("range")):
+        what = f"range {row.get('range')!r} is no limit"
+        notes.find(row.place, what, "not two numbers", ("a limit",))
     for place, meaning in enumerate(("low", "high")):
         text = row.get(meaning)
         if text == "":

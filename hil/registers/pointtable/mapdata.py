@@ -46,6 +46,8 @@ def map_data(
     kind = _kind(said.get("kind"), choices, notes)
     stem = path.stem
     name = choices.name or said.get("name")
+    if choices.name is not None:
+        notes.find(FILE, f"the map is named {name}", "--name")
     if name is None:
         name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "point-table"
         notes.find(FILE, f"the map is named {name}", "the file's name", ("--name",))

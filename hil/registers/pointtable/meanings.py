@@ -10,7 +10,7 @@ from typing import Any
 from hil.registers.pointtable.addresses import Located
 from hil.registers.pointtable.findings import Notes
 from hil.registers.pointtable.headers import Row
-from hil.registers.pointtable.texts import is_ascii, read_enum, slug
+from hil.registers.pointtable.texts import is_ascii, read_enum, read_range, slug
 
 __all__ = ["Meaning", "meaning_of", "name_of"]
 
@@ -52,7 +52,10 @@ def meaning_of(row: Row, notes: Notes) -> Meaning:
             listed = ", ".join(f"{code} {said}" for code, said in codes.items())
             what = f"codes {listed}; they stand in the meaning"
             notes.find(row.place, what, "a list of codes and words")
-    remarks = [t for t in (row.get("enum"), row.get("note")) if t not in ("", name, english)]
+    spoken = row.get("range") if read_range(row.get("range")) is None else ""
+    remarks = [
+        t for t in (row.get("enum"), row.get("note"), spoken) if t not in ("", name, english)
+    ]
     remark = "；".join(" ".join(t.split()) for t in remarks)
     chinese = f"{name or english}（{remark}）" if remark != "" else name or english
     if english == "":

@@ -111,7 +111,8 @@ def settle_orders(
             names = (choices.order,)
         if len(names) > 1:
             what = "the byte order of values of two and more registers is not stated"
-            evidence = "no column, no note" if own is None else "the word is used for several"
+            said = own or general
+            evidence = "no column, no note" if said is None else "the word is used for several"
             notes.doubt("order", row.place, what, evidence, names)
         found[index] = (names[0], own is not None)
     if default is not None:
@@ -122,11 +123,10 @@ def settle_orders(
     common = max(dict.fromkeys(names_), key=names_.count, default="ABCD")
     # Registers of their own and text keep the high byte first, whatever wide values do.
     default = common if common in ("ABCD", "CDAB") else "ABCD"
-    if default != common:
-        for index, width in widths.items():
-            if (width == 1 or index in text_rows) and index not in narrow:
-                what = "values of one register and text have the high byte first"
-                notes.find(layout.rows[index].place, what, "Modbus", ("low byte first",))
+    for index, width in widths.items():
+        if index not in narrow and (index in text_rows or (width == 1 and default != common)):
+            what = "values of one register and text have the high byte first"
+            notes.find(layout.rows[index].place, what, "Modbus", ("low byte first",))
     orders = {i: None if name == default else name for i, (name, _) in found.items()}
     orders |= {i: "BADC" for i, byte in narrow.items() if byte == "low"}
     return default, orders

@@ -93,9 +93,11 @@ def build_points(layout: Layout, choices: Choices, notes: Notes) -> Built:
         if form is None:
             continue
         table = form.area.table
-        bit = (
-            bit_of(row, one, bit_base, notes) if form.type == "bits" and has_bit(row, one) else None
-        )
+        bit = None
+        if form.type == "bits" and has_bit(row, one):
+            bit = bit_of(row, one, bit_base, notes)
+            if bit is None:
+                continue
         point = _point(row, one, form, bit, scales.get(index, 1.0), choices, notes)
         if orders.get(index) is not None:
             point["order"] = orders[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def read_scale(text: str) -> Scaled | None:
     >>> read_scale("×0.1"), read_scale("1/10").number, read_scale("0.1V").unit
     (Scaled(number=0.1, unit='', stated='factor'), 0.1, 'v')
     """
-    shaped = shape(text).replace(",", "")
+    shaped = shape(text)
     match = _QUOTIENT.fullmatch(shaped)
     if match is not None and float(match["number"]) != 0.0:
         return Scaled(1.0 / float(match["number"]), stated="factor")
@@ -50,7 +51,7 @@ def read_scale(text: str) -> Scaled | None:
         if match is not None:
             stated = "divisor" if match["sign"] in "/÷" else "factor"
             return Scaled(float(match["number"]), stated=stated)
-        return Scaled(float(shaped))
+        return Scaled(float(shaped)) if math.isfinite(float(shaped)) else None
     except ValueError:
         match = _WITH_UNIT.fullmatch(shaped)
         return None if match is None else Scaled(float(match["number"]), match["unit"])

@@ -17,7 +17,7 @@ _BIT = re.compile(
     r"\s*[:=、.]?\s*|(?<![a-z\d])[bd](?P<short>\d{1,2})\s*[:=]\s*"
 )
 _ENUM = re.compile(r"(?<![\d.a-z\-~])(?P<code>0x[0-9a-f]+|\d{1,5})\s*[:=、\-]\s*(?=[^\d\s])")
-_NUMBER = r"[-+]?\d+(?:\.\d+)?"
+_NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 _RANGE = re.compile(
     rf"[\[(]?\s*(?P<low>{_NUMBER})\s*(?:~|-|–|—|到|至|,|\.\.\.?)\s*(?P<high>{_NUMBER})\s*[\])]?"
     r"\s*(?P<unit>[^\d\s]*)"
@@ -112,9 +112,11 @@ class Names:
     def take(self, name: str, *further: str) -> str:
         """Return `name`, or with as many of `further` behind it as make it new."""
         candidate = name
-        for part in (*further, *map(str, range(2, 100_000))):
-            if candidate not in self._given:
-                break
-            candidate = f"{candidate}_{part}" if part in further else f"{name}_{part}"
+        for part in further:
+            if candidate in self._given:
+                candidate = f"{candidate}_{part}"
+        longest, number = candidate, 2
+        while candidate in self._given:
+            candidate, number = f"{longest}_{number}", number + 1
         self._given.add(candidate)
         return candidate

@@ -81,7 +81,7 @@ def settle_type(
     ----------
     table : where the point lies
     registers : that the table says the point takes, or None
-    room : `bare`: whether words like INT without bits have but one register in this table
+    room : whether words like INT without bits have but one register in this table, by word
     """
     said = read_type(row.get("type")) if row.get("type") != "" else Typed()
     if said is None:
@@ -90,6 +90,26 @@ def settle_type(
     sign = lookup("signs", row.get("sign"))
     if sign is not None and said.signed is None:
         said = Typed(said.family, said.bits, sign == "signed")
+    elif sign is not None and said.signed != (sign == "signed"):
+        value = f"{row.get('type')!r} with sign {row.get('sign')!r}"
+        notes.wrong(row.place, "type", value, "signed or unsigned, not both")
+        return None
+    name = _name(row, said, located, table, registers, room, choices, notes)
+    if name is not None and row.get("type") not in ("", name):
+        notes.find(row.place, f"type {row.get('type')} is {name}", "its word, length and table")
+    return name
+
+
+def _name(
+    row: Row,
+    said: Typed,
+    located: Located,
+    table: str,
+    registers: int | None,
+    room: Mapping[str, bool],
+    choices: Choices,
+    notes: Notes,
+) -> str | None:
     if table in ("coil", "discrete"):
         if said.family in (None, "bit") or said.bits == 1:
             return "bit"
@@ -205,6 +225,8 @@ def bit_of(row: Row, located: Located, base: int, notes: Notes) -> int | None:
     if number is None:
         match = _BIT.fullmatch(shape(row.get("bit")))
         number = None if match is None else int(match.group(1))
+    if not shape(row.get("bit")).isdecimal():
+        base = 0
     if number is not None and 0 <= number - base <= 15:
         return number - base
     value = repr(row.get("bit") or row.get("address"))
@@ -215,32 +237,32 @@ def bit_of(row: Row, located: Located, base: int, notes: Notes) -> int | None:
 def settle_bit_base(
     layout: Layout, located: Mapping[int, Located], choices: Choices, notes: Notes
 ) -> int:
-    """Return the number of the least bit: 0 where 0 occurs, 1 where 16 does, else in doubt."""
+    """Return the number of the least bit in a column of bits.
+
+    It is 0 where 0 occurs and 1 where 16 does, else in doubt. Bits that are called so (bit3) or
+    stand behind an address (1000.3) count from 0, as the word is used.
+    """
     numbers = {}
-    for index, one in located.items():
+    for index in located:
         row = layout.rows[index]
-        match = _BIT.fullmatch(shape(row.get("bit")))
-        number = one.written.bit if match is None else int(match.group(1))
-        if number is not None:
-            numbers[index] = number
+        text = shape(row.get("bit"))
+        if text.isdecimal():
+            numbers[index] = int(text)
+        elif has_bit(row, located[index]):
+            notes.find(row.place, "bits count from 0", "a bit by its name", ("from 1",))
     if not numbers or 0 in numbers.values():
         return 0
-    if 16 in numbers.values():
-        for index in numbers:
-            notes.find(layout.rows[index].place, "bits count from 1", "bit 16 occurs, bit 0 not")
-        return 1
-    if choices.bit_base is not None:
-        for index in numbers:
-            notes.find(
-                layout.rows[index].place, f"bits count from {choices.bit_base}", "--bit-base"
-            )
-        return int(choices.bit_base)
-    for index in numbers:
-        what = "whether the least bit is 0 or 1"
-        notes.doubt(
-            "bit_base", layout.rows[index].place, what, "neither 0 nor 16 occurs", ("0", "1")
-        )
-    return 0
+    places = [layout.rows[index].place for index in numbers]
+    base, evidence = (1, "bit 16 occurs, bit 0 not") if 16 in numbers.values() else (None, "")
+    if base is None and choices.bit_base is not None:
+        base, evidence = int(choices.bit_base), "--bit-base"
+    for place in places:
+        if base is not None:
+            notes.find(place, f"bits count from {base}", evidence)
+        else:
+            what, evidence = "whether the least bit is 0 or 1", "neither 0 nor 16 occurs"
+            notes.doubt("bit_base", place, what, evidence, ("0", "1"))
+    return 0 if base is None else base
 
 
 def settle_lengths(
@@ -312,7 +334,9 @@ def _meant(
                 notes.wrong(places[index], "length", str(number), allowed)
         return {}
     unit = left[0]
+    chosen = telling == 0 and choices.length is not None
+    evidence = "--length" if chosen else "it fits the types"
     for place in places.values():
-        notes.find(place, f"the column of lengths counts {unit}", "it fits the types")
+        notes.find(place, f"the column of lengths counts {unit}", evidence)
     each = {"registers": 1, "bytes": 2, "bits": 16}[unit]
     return {index: -(-number // each) for index, number in lengths.items()}

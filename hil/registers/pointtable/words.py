@@ -7,7 +7,7 @@ import tomllib
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -19,6 +19,8 @@ __all__ = [
 _PUNCTUATION = re.compile(r"[\s_.:*#№\-]+")
 _BRACKETS = re.compile(r"[(\[{【〔](.*?)[)\]}】〕]")
 _SPLIT = re.compile(r"[/|\n]+")
+# Texts whose meaning is kept: cells of a table repeat, and each option of a doubt reads them anew.
+KEPT = 65_536
 # A header that only ends with a word needs one of at least this many letters.
 SHORTEST_ENDING = 2
 
@@ -30,11 +32,13 @@ def table_of_words() -> Mapping[str, Any]:
     return tomllib.loads(text)
 
 
+@lru_cache(maxsize=KEPT)
 def shape(text: str) -> str:
     """Return text in NFKC (full-width digits and colons become plain), lower case, trimmed."""
     return unicodedata.normalize("NFKC", text).strip().lower()
 
 
+@lru_cache(maxsize=KEPT)
 def plain(text: str) -> str:
     """Return `shape` without blanks and punctuation, for comparing words.
 
@@ -62,6 +66,7 @@ class Header:
     scale: str | None = None
 
 
+@lru_cache(maxsize=KEPT)
 def column_of(text: str) -> Header | None:
     """Return what a header means, None where nothing is known of it.
 
@@ -80,9 +85,8 @@ def column_of(text: str) -> Header | None:
     meant = [known[part] for part in parts if part in known]
     if meant:
         return meant[0]
-    for word in sorted(known, key=len, reverse=True):
-        if len(word) >= SHORTEST_ENDING and not word.isascii() and outside.endswith(word):
-            found = known[word]
+    for word, found in _endings():
+        if outside.endswith(word):
             return Header(found.meaning, found.word, exact=False, scale=found.scale)
     return None
 
@@ -106,7 +110,8 @@ def is_reserved(name: str) -> bool:
     return _compiled(table_of_words()["reserved"]["names"]).match(shape(name)) is not None
 
 
-def statements(topic: str, text: str) -> dict[str, str]:
+@lru_cache(maxsize=KEPT)
+def statements(topic: str, text: str) -> Mapping[str, str]:
     """Return what running text states about a topic: the answer and the words that state it.
 
     >>> statements("base", "注：寄存器地址从1开始")
@@ -152,6 +157,14 @@ def _headers() -> Mapping[str, Header]:
     for scale, words in table["scale_headers"].items():
         found |= {plain(word): Header("scale", word, scale=scale) for word in words}
     return found
+
+
+@cache
+def _endings() -> tuple[tuple[str, Header], ...]:
+    """Return the Chinese words with which a header may end, longest first."""
+    known = _headers()
+    long = [word for word in known if len(word) >= SHORTEST_ENDING and not word.isascii()]
+    return tuple((word, known[word]) for word in sorted(long, key=len, reverse=True))
 
 
 @cache
