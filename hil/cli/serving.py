@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -62,12 +63,15 @@ def serve(
     strict: Annotated[
         bool, typer.Option("--strict", help="status 1 when a verdict fails or ticks are late")
     ] = False,
+    reliable: Annotated[
+        bool, typer.Option("--reliable", help="every device answers: no lost poll, no lost contact")
+    ] = False,
     assignments: Assignments = None,
     seed: Annotated[int | None, typer.Option(min=0, help="chance of the day")] = None,
     lang: Annotated[str, typer.Option(help="language of the page: en or zh")] = "en",
 ) -> None:
     """Stand a scenario's devices on the network, on wall time."""
-    options = options_of(rate, address, kinds, limit, lanes)
+    options = replace(options_of(rate, address, kinds, limit, lanes), reliable=reliable)
     _check(counterfactual, lang, duration, judge)
     path = find_scenario(scenario)
     extra = [*(assignments or []), *([] if seed is None else [f"seed={seed}"])]

@@ -45,6 +45,7 @@ class Field:
     inventory : what is registered
     places : which devices are served, and by which map
     lanes : serving threads
+    reliable : every device answers, whatever the scenario's chance says
 
     Attributes
     ----------
@@ -52,9 +53,16 @@ class Field:
     """
 
     def __init__(
-        self, run: Simulation, inventory: Inventory, places: Places, lanes: int = 1
+        self,
+        run: Simulation,
+        inventory: Inventory,
+        places: Places,
+        lanes: int = 1,
+        *,
+        reliable: bool = False,
     ) -> None:
         self.run = run
+        self.reliable = reliable
         self.places = places
         self.kinds: dict[str, KindInventory] = dict(inventory.kinds)
         names = list(places.maps)
@@ -137,8 +145,9 @@ class Field:
     def _state(self, name: str, kind: Kind | None, place: _KindPlace) -> None:
         """Say who is silent, and who refuses to be written to."""
         arrays = self.bank.arrays
-        silent = self.run.channels[name].silent(self.run.now_ms)
-        arrays.silent[place.numbers] = silent[place.rows]
+        if not self.reliable:
+            silent = self.run.channels[name].silent(self.run.now_ms)
+            arrays.silent[place.numbers] = silent[place.rows]
         if kind is None:
             return
         reason = kind.refusal()[place.rows]

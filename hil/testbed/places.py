@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from twin.scenario.wire_schema import WireSection
 
 from hil.registers.files import load_map, maps_of
 from hil.registers.schema import RegisterMap
@@ -18,8 +17,18 @@ from hil.server import Endpoint
 from twin.chance import generator
 from twin.errors import InputProblems, Problem
 from twin.record.exchange import Inventory
+from twin.scenario.wire_schema import WireSection
 
-__all__ = ["COLUMNS", "DISPATCHER", "NOWHERE", "Place", "Places", "assign", "write_inventory"]
+__all__ = [
+    "COLUMNS",
+    "DISPATCHER",
+    "NOWHERE",
+    "Place",
+    "Places",
+    "assign",
+    "map_names",
+    "write_inventory",
+]
 
 DISPATCHER = "dispatcher"
 # Columns of the inventory that a platform imports.
@@ -117,7 +126,7 @@ def assign(
             found.append(Problem("--kinds", name, "not in this scenario", ", ".join(known)))
     served = [k for k in known if kinds is None or k in kinds]
     maps: dict[str, RegisterMap] = {DISPATCHER: load_map(DISPATCHER)}
-    names = {k: _map_names(found, inventory, wire, seed, file, k) for k in served}
+    names = {k: map_names(found, inventory, wire, seed, file, k) for k in served}
     if found:
         raise InputProblems(found)
     modes: dict[str, str] = {str(k): mode for k, mode in wire.by_kind.items()}
@@ -170,7 +179,7 @@ def _own(
             )
 
 
-def _map_names(
+def map_names(
     found: list[Problem], inventory: Inventory, wire: WireSection, seed: int, file: str, kind: str
 ) -> list[str]:
     """Return the map of each device of `kind`, mixed by the scenario's shares."""

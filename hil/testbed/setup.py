@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from hil.server import Server
 from hil.testbed.behave import WireManners
 from hil.testbed.field import Field
-from hil.testbed.places import Places, assign
+from hil.testbed.places import Places, assign, map_names
 from hil.testbed.session import TICK_MS
 from twin.clock import SECOND_MS
 from twin.engine.simulation import Simulation
@@ -23,7 +25,8 @@ __all__ = ["Options", "Serving", "beats", "serving", "wired"]
 class Options:
     """What the command line says about the wire; None takes the scenario's own.
 
-    `limit` is the number of devices of a kind that are served at most.
+    `limit` is the number of devices of a kind that are served at most; with `reliable` every
+    device answers, whatever the scenario's chance says of lost polls and lost contact.
     """
 
     rate: float = 1.0
@@ -32,6 +35,7 @@ class Options:
     limit: int | None = None
     lanes: int = 1
     body: str = "auto"
+    reliable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,19 @@ def wired(prepared: Prepared, options: Options, file: Path) -> tuple[Prepared, P
 
 
 def beats(prepared: Prepared) -> Prepared:
-    """Return the scenario with the beats of the wire: ticks of a second, its grid period."""
+    """Return the scenario with the beats of the wire: ticks of a second, its grid period.
+
+    The world then knows the register map of each device, which manners may name.
+    """
     built, period_s = prepared.built, prepared.scenario.wire.grid_period_s
     world = built.world
     grid_ms = world.grid_period_ms if period_s is None else period_s * SECOND_MS
-    world = replace(world, tick_ms=min(world.tick_ms, TICK_MS), grid_period_ms=grid_ms)
+    inventory, scenario = world.inventory, prepared.scenario
+    maps = {
+        kind: np.array(map_names([], inventory, scenario.wire, scenario.seed, "", kind))
+        for kind in inventory.kinds
+    }
+    world = replace(world, tick_ms=min(world.tick_ms, TICK_MS), grid_period_ms=grid_ms, maps=maps)
     return replace(prepared, built=replace(built, world=world))
 
 
@@ -80,7 +92,9 @@ def serving(
     prepared: Prepared, run: Simulation, places: Places, options: Options
 ) -> Iterator[Serving]:
     """Serve the devices of `run` while inside."""
-    field = Field(run, prepared.built.world.inventory, places, options.lanes)
+    field = Field(
+        run, prepared.built.world.inventory, places, options.lanes, reliable=options.reliable
+    )
     bank = field.bank
     manners = WireManners(prepared.scenario, places, bank)
     server = Server(

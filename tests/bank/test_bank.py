@@ -11,7 +11,7 @@ from hil.kernels import image as im
 from hil.kernels import pack
 from hil.registers import codec
 from hil.registers.bank import RegisterBank
-from hil.registers.files import load_map
+from hil.registers.files import load_map, reading_points
 from hil.registers.schema import WirePoint
 from tests.bank.small import RATED, bank_of, registered
 from twin.assets import KINDS
@@ -83,15 +83,9 @@ def test_every_map_gives_the_readings_back(kind: str) -> None:
     bank.publish()
     a, known = bank.arrays, registered(kind)
     for group in bank.groups:
-        rows = bank.compiled.points(group.map)
-        table = bank.compiled.layout.point[rows]
-        wanted = np.full(len(known.points), -1, np.int64)
-        for row, entry in zip(rows[::-1], table[::-1], strict=True):
-            if entry[im.SOURCE] == im.POINT and entry[im.VALUES] == 0:
-                wanted[entry[im.INDEX]] = row
-        for row, entry in zip(rows[::-1], table[::-1], strict=True):
-            if entry[im.SOURCE] == im.POINT and wanted[entry[im.INDEX]] < 0:
-                wanted[entry[im.INDEX]] = row
+        one = bank.compiled.maps[group.map]
+        shows = reading_points(one)
+        wanted = np.array([bank.compiled.row(group.map, shows[p.name]) for p in known.points])
         out = np.full(shown.shape, np.nan)
         pack.decode(
             a.words[int(a.front[0])], a.base[group.devices], group.rows, wanted, RATED,
