@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.box import SIMPLE
-from rich.table import Table
+from rich.markup import escape
 
 from hil.headend import DeviceEntry, HeadEnd
 from hil.registers.kinds import catalogue
@@ -134,14 +133,13 @@ def _show(
         sys.stdout.flush()
         return
     for kind, reading in readings.items():
-        table = Table(box=SIMPLE, pad_edge=False, title=kind, title_justify="left")
-        table.add_column("name")
-        table.add_column("quality")
-        for point in kinds[kind].points:
-            unit = "" if point.unit == "1" else f" [{point.unit}]"
-            table.add_column(f"{point.name}{unit}", justify="right")
+        OUT.print(f"[bold]{kind}[/bold]", highlight=False)
+        wide = max(len(n) for n in names[kind])
         for i, name in enumerate(names[kind]):
             quality = Quality(int(reading.quality[i])).name.lower()
-            cells = ["–" if np.isnan(v) else f"{v:g}" for v in reading.value[:, i]]
-            table.add_row(name, quality, *cells)
-        OUT.print(table)
+            values = (
+                f"{p.name} {'–' if np.isnan(v) else f'{v:g}'}{'' if p.unit == '1' else ' ' + p.unit}"
+                for p, v in zip(kinds[kind].points, reading.value[:, i], strict=True)
+            )
+            line = f"  {name:<{wide}}  {quality:<7}  " + ", ".join(values)
+            OUT.print(escape(line), highlight=False, soft_wrap=True)

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Finding", "Need", "check", "need_of"]
+from twin.errors import Problem
+
+__all__ = ["Finding", "Need", "check", "file_problems", "need_of"]
 
 RESERVED_FILES = 256  # of a process for everything that is no connection
 # Measured with `make bench-wire`: what one device adds to the serving process.
@@ -80,6 +82,15 @@ def _files(need: Need) -> Finding:
             f"{wanted}' in /etc/security/limits.conf; or --address unit; or --limit"
         )
     return Finding("open files", f"{soft} (hard {hard})", f"{wanted}", good, fix)
+
+
+def file_problems(listeners: int, connections: int) -> list[Problem]:
+    """Return why a process cannot hold so many sockets, with the fix; empty where it can."""
+    found = _files(Need(connections, listeners, connections, connections, ()))
+    if found.good:
+        return []
+    allowed = f"{found.needed} ({found.fix})"
+    return [Problem("this machine", "open files", found.value, allowed)]
 
 
 def _threads_bound() -> Finding:

@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from hil.server import Server
+from hil.server.listen import open_listeners
 from hil.testbed.behave import WireManners
 from hil.testbed.field import Field
 from hil.testbed.places import Places, assign, map_names
+from hil.testbed.preflight import file_problems
 from hil.testbed.session import TICK_MS
 from twin.clock import SECOND_MS
 from twin.engine.simulation import Simulation
+from twin.errors import InputProblems, Problem
 from twin.run import Prepared
 
 __all__ = ["Options", "Serving", "beats", "serving", "wired"]
@@ -67,7 +70,25 @@ def wired(prepared: Prepared, options: Options, file: Path) -> tuple[Prepared, P
     places = assign(
         built.world.inventory, wire, scenario.seed, str(file), options.kinds, options.limit
     )
+    _check_machine(places)
     return beats(prepared), places
+
+
+def _check_machine(places: Places) -> None:
+    """Try the listeners, and count the files; raises InputProblems with what cannot be had."""
+    found: list[Problem] = []
+    listeners = 0
+    try:
+        opened = open_listeners(places.endpoints)
+    except InputProblems as error:
+        found += error.problems
+    else:
+        listeners = len(opened)
+        for one in opened:
+            one.close()
+    found += file_problems(listeners, len(places.endpoints))
+    if found:
+        raise InputProblems(found)
 
 
 def beats(prepared: Prepared) -> Prepared:
@@ -104,6 +125,8 @@ def serving(
         lanes=options.lanes,
         body=options.body,
         manners=manners.at_start(),
+        seed=prepared.scenario.seed,
     )
+    manners.scale(run.now_ms)
     with server:
         yield Serving(field, server, manners)
