@@ -17,7 +17,7 @@ from hil.kernels.image import Bank, Layout
 from hil.kernels.reads import copy_bits, copy_words, find, identify, readable
 from hil.kernels.writes import mask, write
 
-__all__ = ["BROKEN", "NEED_MORE", "answer", "frame_length"]
+__all__ = ["BROKEN", "NEED_MORE", "answer", "device_of", "frame_length"]
 
 U1 = NDArray[np.uint8]
 
@@ -43,7 +43,7 @@ def frame_length(frame: U1, start: int, stop: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _device(bank: Bank, unit: int, first: int, count: int) -> int:
+def device_of(bank: Bank, unit: int, first: int, count: int) -> int:
     """Return which device of an endpoint a unit is; -1: nobody, -2: nobody, and no answer at all.
 
     A device with an address of its own also answers to 255, as the TCP guide asks.
@@ -82,7 +82,7 @@ def answer(
     lane, first, count = where
     start, stop = span
     unit = mb.byte(frame, start + mb.UNIT_AT)
-    device = _device(bank, unit, first, count)
+    device = device_of(bank, unit, first, count)
     if device == -2 or (device == -1 and bank.far[first] == 0):
         return at
     if device >= 0 and bank.silent[device] == 1:

@@ -1,0 +1,7 @@
+"""Modbus servers over a bank: TCP in two bodies, manners of bytes, serial lines."""
+
+from hil.server.behaviour import WireManner
+from hil.server.fastpath import Server
+from hil.server.listen import Endpoint
+
+__all__ = ["Endpoint", "Server", "WireManner"]
