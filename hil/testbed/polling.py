@@ -138,8 +138,8 @@ def _show(
         for i, name in enumerate(names[kind]):
             quality = Quality(int(reading.quality[i])).name.lower()
             values = (
-                f"{p.name} {'–' if np.isnan(v) else f'{v:g}'}{'' if p.unit == '1' else ' ' + p.unit}"
+                f"{p.name} {'–' if np.isnan(v) else f'{v:g}'} {'' if p.unit == '1' else p.unit}"
                 for p, v in zip(kinds[kind].points, reading.value[:, i], strict=True)
             )
-            line = f"  {name:<{wide}}  {quality:<7}  " + ", ".join(values)
+            line = f"  {name:<{wide}}  {quality:<7}  " + ", ".join(v.rstrip() for v in values)
             OUT.print(escape(line), highlight=False, soft_wrap=True)
