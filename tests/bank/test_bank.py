@@ -52,7 +52,7 @@ def test_the_compiled_encoder_says_what_the_plain_codec_says(kind: str) -> None:
     bank.write({kind: shown}, {kind: in_force}, 1)
     bank.publish()
     known, seen = registered(kind), 0
-    for number, group in enumerate(bank.groups):
+    for group in bank.groups:
         one = bank.compiled.maps[group.map]
         for row, point in zip(bank.compiled.points(group.map), one.points, strict=True):
             source = point.source
