@@ -144,6 +144,15 @@ def test_a_table_that_is_not_stated_is_a_doubt_by_class(tmp_path):
     ]
 
 
+def test_numbers_and_bits_of_one_class_may_lie_in_two_tables(tmp_path):
+    text = "名称,地址,类型,点类\n运行,1,BOOL,遥信\n状态字,2,位域,遥信\n"
+    found = read(tmp_path, text, OPEN, base="0")
+    assert [(d.place, len(d.options)) for d in found.doubts] == [("row 2", 4), ("row 3", 2)]
+    found = read(tmp_path, text, OPEN, base="0", tables=(("yx", "discrete"), ("yx", "holding")))
+    assert found.map is not None, (found.doubts, found.problems)
+    assert [p.table for p in found.map.points] == ["discrete", "holding"]
+
+
 @pytest.mark.parametrize("note", ["功能码：04", "读输入寄存器", "Function code 0x04", "FC 04"])
 def test_a_title_states_the_table(tmp_path, note):
     found = read(tmp_path, f"{note}\n名称,地址,类型\nx,1,I16\n", OPEN, base="0")

@@ -91,7 +91,8 @@ def test_choices_of_a_command_line():
     assert choices == Choices(
         base="1", tables=(("yc", "input"), ("yx", "coil")), sheets=("遥测",), unit="3"
     )
-    assert (choices.table("yc"), choices.table("yt")) == ("input", None)
+    assert choices.table("yc", ("input", "holding")) == "input"
+    assert choices.table("yc", ("coil",)) is None
 
 
 def test_choices_that_are_not_allowed_come_all_at_once():

@@ -118,8 +118,8 @@ def settle_area(
         notes.find(row.place, f"table {table}", "the address names it")
     elif len(open_) == 1:
         notes.find(row.place, f"table {table}", hints.told or "the only one for class and type")
-    elif choices.table(assumed) in open_:
-        table = str(choices.table(assumed))
+    elif (chosen := choices.table(assumed, open_)) is not None:
+        table = chosen
         notes.find(row.place, f"table {table}", "--table")
     else:
         values = [f"{assumed}={t}" for t in dict.fromkeys(ordered)]

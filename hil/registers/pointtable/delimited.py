@@ -55,19 +55,16 @@ def read_delimited(data: bytes, notes: Notes, encoding: str | None) -> Delimited
         return None
     best, most = "", -1
     rows: list[tuple[str, ...]] = []
-    numbers: tuple[int, ...] = ()
     for delimiter in DELIMITERS:
         try:
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=False)
-            found = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+            found = [tuple(cell.strip() for cell in row) for row in reader]
         except csv.Error as error:
             notes.wrong(WHOLE, "", str(error), "text separated by comma, semicolon or tab")
             return None
-        known = max((_known(row) for _, row in found), default=0)
+        known = max(map(_known, found), default=0)
         if known > most:
-            best, most = delimiter, known
-            rows = [tuple(row) for _, row in found]
-            numbers = tuple(number for number, _ in found)
+            best, most, rows = delimiter, known, found
     if len(rows) > MOST_ROWS or max(len(row) for row in rows) > MOST_COLUMNS:
         size = f"{len(rows)} rows, {max(len(row) for row in rows)} columns"
         notes.wrong(WHOLE, "", size, f"at most {MOST_ROWS} rows and {MOST_COLUMNS} columns")
@@ -75,10 +72,12 @@ def read_delimited(data: bytes, notes: Notes, encoding: str | None) -> Delimited
     if most > 1:
         evidence = f"{most} known column headers in one row"
         notes.find(WHOLE, f"columns are separated by {DELIMITERS[best]}", evidence)
+    # As a spreadsheet counts: a row with line breaks in it is one.
+    numbers = tuple(range(1, len(rows) + 1))
     return Delimited(RawTable("", tuple(rows), numbers), name, DELIMITERS[best], readings)
 
 
-def _known(row: list[str]) -> int:
+def _known(row: tuple[str, ...]) -> int:
     meanings = {header.meaning for cell in row if (header := column_of(cell)) is not None}
     return len(meanings)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from twin.errors import InputProblems, Problem
@@ -77,7 +77,7 @@ class Choices:
     encoding : of a text file
     sheets : to read, by name; other sheets are left out
     unit : rows of this station number only
-    tables : pairs (class, table) for points whose table is not stated
+    tables : pairs (class, table) for points whose table is not stated, the first that fits
     access : ``r`` or ``rw`` of holding registers of which nothing is said
     type : of points of one register without a type
     int_bits : ``16`` or ``32``, what a bare INT is
@@ -105,9 +105,12 @@ class Choices:
     bit_base: str | None = None
     limits: str | None = None
 
-    def table(self, cls: str) -> str | None:
-        """Return the table that was chosen for a class, or None."""
-        return dict(self.tables).get(cls)
+    def table(self, cls: str, allowed: Container[str]) -> str | None:
+        """Return the first table chosen for a class that a point may lie in, or None.
+
+        A class may have several: numbers in registers, bits in a table of bits.
+        """
+        return next((t for c, t in self.tables if c == cls and t in allowed), None)
 
 
 # Field: option of the command line, allowed values (none: free text).
@@ -211,9 +214,9 @@ class Notes:
     def doubt(
         self, name: str, place: Place, what: str, evidence: str, values: Iterable[str]
     ) -> None:
-        """Note an open question, once a field (a class of points for ``tables``)."""
+        """Note an open question, once a field; ``tables`` once for each set of answers."""
         allowed = tuple(values)
-        key = f"tables {allowed[0].partition('=')[0]}" if name == "tables" else name
+        key = " ".join((name, *allowed)) if name == "tables" else name
         places, _, _, before = self._doubts.setdefault(key, ([], what, evidence, allowed))
         places.append(place)
         # Only what fits every row that is in doubt is left to choose from.

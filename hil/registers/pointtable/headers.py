@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hil.registers.pointtable.findings import Notes, Place
 from hil.registers.pointtable.sheet import RawTable
@@ -18,6 +17,7 @@ from hil.registers.pointtable.words import (
     statements,
     table_of_words,
 )
+from hil.registers.pointtable.written import read_address
 
 __all__ = ["Block", "Column", "Layout", "Row", "find_rows"]
 
@@ -27,7 +27,6 @@ JOINED = ("note",)
 CARRIED = ("address", "address_hex")
 # A longer text is a sentence, whatever word it ends with [letters].
 LONGEST = 40
-_NUMBER = re.compile(r"^(0x[0-9a-f]+|[0-9a-f]*\d[0-9a-f]*h?)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +143,11 @@ def _headers(table: RawTable) -> Iterator[int]:
     """Yield the rows that are headers.
 
     That is an address column, another one that is known, at least half of all cells known, and
-    no cell that is a number: a point called 通讯地址 with access 读写 is no header.
+    no cell that is a number or an address: a point called 通讯地址 with access 读写 is no header.
     """
     for row in range(len(table.rows)):
         texts = table.distinct(row)
-        if any(_NUMBER.match(plain(text)) for text in texts):
+        if any(read_address(t) is not None and any(map(str.isdecimal, t)) for t in texts):
             continue
         meanings = [h.meaning for text in texts if len(text) <= LONGEST and (h := column_of(text))]
         known = set(meanings) - {"ignored"}
@@ -254,7 +253,8 @@ def _columns(table: RawTable, start: int, last: int, notes: Notes) -> dict[str, 
         if header.meaning == "ignored":
             unused.append(text)
         else:
-            _add(table, start, found, Column(index, text, header), place, notes)
+            column = _by_contents(table, start, Column(index, text, header), notes)
+            _add(table, start, found, column, place, notes)
     if "offset" in found and "address" not in found:
         column = found.pop("offset")
         found["address"] = Column(column.index, column.text, Header("address", column.header.word))
@@ -263,7 +263,7 @@ def _columns(table: RawTable, start: int, last: int, notes: Notes) -> dict[str, 
         notes.find(place, "columns not used: " + ", ".join(unknown), "headers not known")
     if unused:
         notes.find(place, "columns not used: " + ", ".join(unused), "maps have no place for them")
-    return _by_contents(table, start, found, place, notes)
+    return found
 
 
 def _add(
@@ -304,23 +304,19 @@ def _is_ascii(table: RawTable, start: int, column: Column) -> bool:
     return all(table.text(r, column.index).isascii() for r in range(start + 1, len(table.rows)))
 
 
-def _by_contents(
-    table: RawTable, start: int, found: dict[str, Column], place: Place, notes: Notes
-) -> dict[str, Column]:
-    """Tell by the cells what a column called 类型 (type) is: data type, class or table."""
-    column = found.get("type")
-    if column is None:
-        return found
+def _by_contents(table: RawTable, start: int, column: Column, notes: Notes) -> Column:
+    """Return a column called 类型 (type) as what its cells are: data type, class or table."""
+    if column.meaning != "type":
+        return column
     cells = [table.text(r, column.index) for r in range(start + 1, len(table.rows))]
-    cells = [c for c in cells if c != "" and column_of(c) is None]
+    cells = [c for c in cells if c != "" and not ((h := column_of(c)) and h.exact)]
     for meaning, group in (("class", "classes"), ("table", "tables")):
         hits = [c for c in cells if lookup(group, c) is not None]
-        if meaning not in found and hits and 2 * len(hits) > len(cells):
-            del found["type"]
-            found[meaning] = column
+        if hits and 2 * len(hits) > len(cells):
+            place = Place(table.sheet, table.numbers[start])
             notes.find(place, f"column {column.text!r} is {meaning}", f"it holds {hits[0]!r}")
-            break
-    return found
+            return replace(column, header=Header(meaning, column.header.word))
+    return column
 
 
 def _rows(

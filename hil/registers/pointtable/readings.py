@@ -63,8 +63,7 @@ def choose(choices: Choices, name: str, value: str) -> Choices:
         return replace(choices, sheets=(value,))
     if name == "tables":
         cls, _, table = value.partition("=")
-        kept = tuple(pair for pair in choices.tables if pair[0] != cls)
-        return replace(choices, tables=(*kept, (cls, table)))
+        return replace(choices, tables=((cls, table), *choices.tables))
     return replace(choices, **{name: value})  # type: ignore[arg-type]
 
 
