@@ -31,9 +31,10 @@ U1 = NDArray[np.uint8]
     FIRST, STOP, CURSOR, PASS, LEFT, DIALS,  # of this round: jobs, and how far they are
     CURRENT, SENT_NS, YOUNG, LIST, PREVIOUS, NEXT,  # what is under way, and who waits with it
     WANTED, DIALLED_NS,  # 1 while the round wants something of it; when it was last dialled
+    HEARD,  # 1 where anything was answered in this round
     LOST,  # connections lost since the head-end began
-) = range(28)  # fmt: skip
-COLUMNS = 28
+) = range(29)  # fmt: skip
+COLUMNS = 29
 DOWN, CONNECTING, UP = range(3)
 
 # Transactions that a line remembers: which job, or why none.
@@ -53,7 +54,7 @@ class Lines(NamedTuple):
 
     Attributes
     ----------
-    table : int64[lines, 28]
+    table : int64[lines, 29]
     half : uint8[lines, 260]  bytes of an answer that is not whole yet
     recent : int64[lines, 16]  job of a transaction, by its last four bits
     """

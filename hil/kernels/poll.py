@@ -27,6 +27,7 @@ U1 = NDArray[np.uint8]
 # How a round ended.
 ENDED, PAUSED = 0, 1
 DIALS_SHARED = 16  # dials that a gateway has more than a device: its units share one line
+UNITS = 4  # so many times more often than a device a gateway may be silent
 BUSY = 6
 
 
@@ -81,6 +82,7 @@ def _begin(lines: Lines, jobs: Jobs, desk: Desk, settings: I8, i: int) -> None:
     row, now = lines.table[i], desk.numbers[dk.NOW]
     row[ln.CURSOR], row[ln.PASS], row[ln.DIALS] = row[ln.FIRST], 0, 0
     row[ln.CURRENT], row[ln.LIST], row[ln.YOUNG] = -1, ln.NOWHERE, 0
+    row[ln.HEARD] = 0
     left = 0
     for k in range(row[ln.FIRST], row[ln.STOP]):
         left += jobs.table[k, jb.RESULT] == jb.WAITING
@@ -215,7 +217,7 @@ def _tire(
         return
     k = row[ln.CURRENT]
     row[ln.CURRENT] = -1
-    row[ln.SILENT] += row[ln.SHARED] == 0 or number != ln.SUSPECT
+    row[ln.SILENT] += 1
     row[ln.FREE_NS] = now + row[ln.GAP_NS]
     tally[dk.TIMED_OUT] += 1
     jobs.table[k, jb.CAUSE] = jb.TIMEOUT
@@ -223,10 +225,14 @@ def _tire(
     if row[ln.HAVE] > 0:  # half an answer
         jobs.table[k, jb.CAUSE] = jb.BROKEN
         _lose(lines, jobs, desk, settings, i, jb.BROKEN)
-    elif row[ln.SILENT] >= settings[dk.CLOSE_AFTER] * (1 + row[ln.SHARED]):
+    elif row[ln.SHARED] == 0 and row[ln.SILENT] >= settings[dk.CLOSE_AFTER]:
         # Nobody is there: the line is dialled again after its pause.
         _lose(lines, jobs, desk, settings, i, jb.TIMEOUT)
         row[ln.FAILS] += 1
+        dk.over(jobs, desk, row, jb.TIMEOUT)
+    elif row[ln.HEARD] == 0 and row[ln.SILENT] >= settings[dk.CLOSE_AFTER] * UNITS:
+        # The gateway itself seems gone. Its units may have fallen silent in a row: no pause.
+        _lose(lines, jobs, desk, settings, i, jb.TIMEOUT)
         dk.over(jobs, desk, row, jb.TIMEOUT)
     else:
         dk.enqueue(lines, desk, i)
@@ -283,7 +289,7 @@ def _file(lines: Lines, jobs: Jobs, desk: Desk, raw: U1, tally: I8, i: int, leng
         return False
     lines.recent[i, slot] = ln.NONE
     row[ln.OUT] -= 1
-    row[ln.SILENT] = 0
+    row[ln.SILENT], row[ln.HEARD] = 0, 1
     if k == ln.FORGOTTEN:
         tally[dk.LATE] += 1
         if row[ln.LIST] == ln.SUSPECT:  # slow, not dead

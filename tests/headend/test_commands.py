@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,6 +91,22 @@ def test_a_refused_value_is_not_switched_on() -> None:
         assert outcome.code[0].tolist() == [3, 0]
         assert devices[0].writes == []
         assert headend.report()["refused"].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_enable_does_not_overtake_a_value_that_was_lost(retries: int) -> None:
+    one = shipped_maps()["storage-sunspec-1xx"]
+    device = device_of(one, {})
+    server = FakeServer({1: device})
+    server.reply = lambda session, q: None if server.requests == 1 else server.honest(session, q)
+    entry = DeviceEntry("storage", 0, "127.0.0.1", 0, 1, one.name)
+    with server:
+        entry = replace(entry, port=server.port)
+        kinds = {"storage": inventory("storage", 1)}
+        with HeadEnd([entry], kinds, timeout_s=0.1, retries=retries) as headend:
+            outcome = headend.command([say("storage", "power_kw", 50.0)], 2.0)
+    assert outcome.outcome[0].tolist() == [ACCEPTED if retries == 1 else LOST]
+    assert [at for _, at, _ in device.writes] == ([40266, 40259] if retries == 1 else [])
 
 
 def test_release_switches_off_what_has_no_register_for_it() -> None:

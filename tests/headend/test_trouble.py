@@ -29,7 +29,7 @@ def tid_of(request: bytes) -> int:
 # Answers of a hostile server to a read of two registers (WIRE.md section 3, input 16).
 HOSTILE = {
     "wrong transaction": lambda q: frame(tid_of(q) + 1, q[6], bytes([4, 4, 0, 0, 0, 1])),
-    "transaction long ago": lambda q: frame(tid_of(q) - 40, q[6], bytes([4, 4, 0, 0, 0, 1])),
+    "transaction long ago": lambda q: frame(tid_of(q) - 16, q[6], bytes([4, 4, 0, 0, 0, 1])),
     "wrong unit": lambda q: frame(tid_of(q), q[6] + 1, bytes([4, 4, 0, 0, 0, 1])),
     "wrong function": lambda q: frame(tid_of(q), q[6], bytes([3, 4, 0, 0, 0, 1])),
     "wrong protocol": lambda q: frame(tid_of(q), q[6], bytes([4, 4, 0, 0, 0, 1]), 7),
@@ -62,6 +62,7 @@ def city(bad: FakeServer | None, **habits: object) -> Iterator[tuple[HeadEnd, Fa
             stack.enter_context(bad)
             places.append((bad.address, bad.port))
         entries = [DeviceEntry("meter", i, *p, 1, METER.name) for i, p in enumerate(places)]
+        entries.reverse()  # the bad one is asked first
         kinds = {"meter": inventory("meter", HEALTHY + 1)}
         manner = Habits(**{"timeout_s": 0.3, **habits})  # type: ignore[arg-type]
         yield stack.enter_context(HeadEnd(entries, kinds, habits=manner)), healthy
@@ -82,7 +83,7 @@ def test_a_hostile_answer_closes_the_line_and_reaches_no_value(name: str) -> Non
     with city(bad) as (headend, _):
         for now_ms in (0, 1000):
             healthy_heard(headend, now_ms)
-            assert headend.report()["last"][HEALTHY] == (jb.BROKEN if name != "twice" else jb.OK)
+            assert headend.report()["last"][0] == (jb.BROKEN if name != "twice" else jb.OK)
         held = headend.reading("meter")
         assert (np.isnan(held.value[0, HEALTHY])) == (name != "twice")
         # The device comes to its senses: it is heard again on a new connection.
@@ -99,8 +100,8 @@ def test_exceptions_are_answers_whatever_their_code(code: int) -> None:
     bad = FakeServer({}, reply=lambda _, q: frame(tid_of(q), q[6], bytes([0x84, code])))
     with city(bad) as (headend, _):
         healthy_heard(headend, 0)
-        assert headend.report()["last"][HEALTHY] == jb.EXCEPTION
-        assert headend.report()["code"][HEALTHY] == code
+        assert headend.report()["last"][0] == jb.EXCEPTION
+        assert headend.report()["code"][0] == code
         assert bad.accepted == 1
 
 
@@ -150,7 +151,7 @@ def test_an_answer_after_the_time_out_is_known_and_forgotten() -> None:
     bad = FakeServer({1: device_of(METER, {"demand_kw": 2.0})}, delay_s=lambda _: 0.25)
     with city(bad, timeout_s=0.1, retries=0, close_after=9) as (headend, _):
         healthy_heard(headend, 0)
-        assert headend.report()["last"][HEALTHY] == jb.TIMEOUT
+        assert headend.report()["last"][0] == jb.TIMEOUT
         time.sleep(0.3)
         bad.delay_s = lambda _: 0.0
         healthy_heard(headend, 1000)
@@ -166,11 +167,11 @@ def test_a_refused_connection_is_tried_again_later() -> None:
     bad = FakeServer({1: device_of(METER, {"demand_kw": 2.0})}, port=port)
     with city(None) as (headend, _):
         entry = DeviceEntry("meter", HEALTHY, "127.0.0.1", port, 1, METER.name)
-        both = [*headend.fleet.entries, entry]
+        both = [entry, *headend.fleet.entries]
         with HeadEnd(both, headend.fleet.kinds, habits=Habits(backoff_s=(0.1, 0.2))) as second:
             assert second.connect(1.0) == HEALTHY
             healthy_heard(second, 0)
-            assert second.report()["last"][HEALTHY] == jb.NOT_CONNECTED
+            assert second.report()["last"][0] == jb.NOT_CONNECTED
             dials = second.figures()["dials"]
             healthy_heard(second, 0)
             assert second.figures()["dials"] <= dials + 1
@@ -182,9 +183,10 @@ def test_a_refused_connection_is_tried_again_later() -> None:
                     time.sleep(0.05)
 
 
-def test_a_server_that_starts_anew_is_heard_in_the_same_round() -> None:
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_server_that_starts_anew_is_heard_in_the_same_round(retries: int) -> None:
     bad = FakeServer({1: device_of(METER, {"demand_kw": 2.0})})
-    with city(bad) as (headend, _):
+    with city(bad, retries=retries) as (headend, _):
         healthy_heard(headend, 0)
         bad.drop()
         time.sleep(0.1)
@@ -197,17 +199,17 @@ def test_a_server_that_hangs_up_at_once_is_dialled_a_few_times_only() -> None:
     bad = FakeServer({}, hang_up=True)
     with city(bad) as (headend, _):
         healthy_heard(headend, 0)
-        assert headend.report()["last"][HEALTHY] == jb.CLOSED
+        assert headend.report()["last"][0] == jb.CLOSED
         assert bad.accepted <= 3
 
 
-def test_the_round_ends_at_its_deadline() -> None:
+def test_the_round_ends_at_its_deadline_and_a_silent_device_holds_no_place() -> None:
     bad = FakeServer({})
-    with city(bad, timeout_s=5.0) as (headend, _):
+    with city(bad, timeout_s=5.0, places=1) as (headend, _):
         begun = time.monotonic()
         healthy_heard(headend, 0, deadline_s=0.3)
         assert time.monotonic() - begun < 2.0
-        assert headend.report()["last"][HEALTHY] == jb.TIMEOUT
+        assert headend.report()["last"][0] == jb.TIMEOUT
 
 
 def test_set_points_to_a_dead_device_are_lost_and_the_others_arrive() -> None:
@@ -242,7 +244,19 @@ def test_a_line_on_which_nobody_answers_is_closed_and_rests() -> None:
     bad = FakeServer({})
     with city(bad, timeout_s=0.05, close_after=2, backoff_s=(60.0, 60.0)) as (headend, _):
         healthy_heard(headend, 0)
-        assert headend.report()["last"][HEALTHY] == jb.TIMEOUT
+        assert headend.report()["last"][0] == jb.TIMEOUT
         assert headend.figures()["lines_up"] == HEALTHY
         healthy_heard(headend, 1000)
         assert (bad.accepted, bad.requests) == (1, 2)
+
+
+def test_a_slow_device_that_was_silent_once_is_heard_again() -> None:
+    bad = FakeServer({})
+    with city(bad, retries=0, grace_s=0.03, backoff_s=(0.001, 0.001)) as (headend, _):
+        healthy_heard(headend, 0)
+        bad.devices[1] = device_of(METER, {"demand_kw": 2.0})
+        bad.delay_s = lambda _: 0.15
+        for now_ms in (1000, 2000):
+            healthy_heard(headend, now_ms)
+            time.sleep(0.2)
+        assert headend.reading("meter").time_ms[HEALTHY] == 2000
