@@ -134,6 +134,18 @@ def test_the_first_register_of_an_area_settles_five_digits(tmp_path):
     assert "40001, the first of its table, occurs" in found_text(found)
 
 
+def test_a_note_that_names_areas_settles_nothing_where_addresses_do_not_fit(tmp_path):
+    found = read(tmp_path, "4x区\n名称,地址,类型\na,50001,U16\n", OPEN, **REST)
+    assert doubted(found) == {"base": ("0", "1")}
+    found = read(tmp_path, "4x区\n名称,地址,类型\na,40010,U16\n", OPEN, **REST)
+    assert addresses(found) == [9]
+
+
+def test_numbers_padded_to_six_digits_are_a_doubt(tmp_path):
+    found = read(tmp_path, "名称,地址,类型,功能码\na,000100,BOOL,01\n", OPEN)
+    assert doubted(found) == {"base": ("0", "1", "modicon")}
+
+
 def test_41984_may_be_a_wire_address(tmp_path):
     # Seen in the field: 0xA400 as decimal, base 0.
     text = "名称,地址,类型,功能码\na,41984,U16,03\n"

@@ -21,7 +21,8 @@ CELLS = (
     "0.1V", "V", "R", "RW", "只读", "03", "03/06", "0x10H", "FF", "遥测", "遥控", "线圈", "4x",
     "CDAB", "小端", "低字在前", "bit0: 启 bit1: 停", "0:停 1:启", "0~100", "-5~5", "bit3", "16",
     "1e400", "nan", "inf", "soc", "held:0", "point:soc", "text:x", "setpoint=a on=1", "'", "是",
-    "地址从1开始", "地址从0开始", "=1+1", "\n", "۴", "²", "\uff11\uff12", "storage",
+    "地址从1开始", "地址从0开始",
+    "4x区", "高字在前", "功能码03", "输入寄存器", "=1+1", "\n", "۴", "²", "\uff11\uff12", "storage",
 )  # fmt: skip
 CELL = st.sampled_from(CELLS)
 NAMES = ("电压", "U_a", "预留", "x", "")
@@ -43,12 +44,17 @@ CHOICES = st.sampled_from(
         st.tuples(st.sampled_from(NAMES), st.sampled_from(ADDRESSES), st.lists(CELL, max_size=10)),
         max_size=8,
     ),
+    above=st.lists(CELL, max_size=3),
     choices=CHOICES,
 )
-def test_no_table_breaks_the_import(tmp_path_factory, headers, cells, choices):
+def test_no_table_breaks_the_import(tmp_path_factory, headers, cells, above, choices):
     text = io.StringIO()
     csv.writer(text).writerows(
-        [["名称", "地址", *headers], *([name, address, *rest] for name, address, rest in cells)]
+        [
+            *([text] for text in above),
+            ["名称", "地址", *headers],
+            *([name, address, *rest] for name, address, rest in cells),
+        ]
     )
     path = tmp_path_factory.mktemp("any") / "table.csv"
     path.write_text(text.getvalue(), "utf-8")

@@ -38,9 +38,9 @@ def settle_base(
     if choices.base is not None:
         return settled(choices.base, "--base")
     numbers = {i: n for i, n in numbers.items() if written[i].style != "area"}
-    long = [i for i in numbers if parts_of(written[i].first, 6) is not None]
+    six = all(parts_of(written[i].first, 6) is not None for i in numbers)
     fits = _fits_areas(written, numbers, allowed)
-    if fits and (len(long) == len(numbers)):
+    if fits and six and max(numbers.values()) > 65536:
         return settled("modicon", "six digits, more than a wire address has")
     headers = [b.columns["address"].text for b in layout.blocks if "address" in b.columns]
     said = [set(statements("base", text)) for text in headers]
@@ -68,7 +68,7 @@ def settle_base(
         return settled("modicon", strong, ("0", "1"))
     evidence = "no address 0, no note that tells"
     if spoken:
-        values = tuple(v for v in values if v in spoken or v == "modicon")
+        values = tuple(v for v in values if v in spoken or v == "modicon") or values
         evidence = "the table says " + " and ".join(repr(w) for w in spoken.values())
     elif fits:
         evidence = "these may be wire addresses above 10000, or name table and register"
