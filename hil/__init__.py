@@ -1,5 +1,19 @@
 """suitwin's wires, clocks and hardware: the testbed around the twin.
 
-`hil` may import `twin`, never the reverse. Its layers stand as an import contract in
-`pyproject.toml`; the rooms are built with the wire.
+`hil` may import `twin`, never the reverse. Imports go down only; the contracts in
+`pyproject.toml` hold this picture to the code.
+
+==========================  =================================================================
+layer                       what lives there
+==========================  =================================================================
+cli                         `hil serve | run | replay | poll | preflight | map`
+testbed                     simulation, registers, servers, clock and head-end put together
+pacer | headend | server    ticks on wall time; polling and commanding thousands of devices;
+                            Modbus TCP in two bodies, RTU, manners of bytes
+registers                   maps as data, the bank that servers read, vendors' point tables
+kernels                     what runs compiled: the request parser, the loops over sockets
+==========================  =================================================================
+
+Register signs are the field's own and are turned here; the twin's power is positive into the
+grid. Lateness is measured on the system's monotonic clock.
 """

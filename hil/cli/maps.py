@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hil.registers.files import load_map, shipped_maps, unreached
-from hil.registers.pointtable import Imported, export_table, read_choices, recognise
+from hil.registers.pointtable import describe, export_table, read_choices, recognise
 from twin.cli import ERR, OUT
 from twin.errors import InputProblems, Problem
 
@@ -20,6 +20,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Register maps: list, check, import and export.", no_args_is_help=True)
 
+ENDINGS = (".csv", ".txt", ".xlsx")
 CLASSES = {"yc": "遥测", "yx": "遥信", "yk": "遥控", "yt": "遥调"}
 MapName = Annotated[str, typer.Argument(help="name of a shipped map, or a JSON file")]
 
@@ -50,11 +51,12 @@ def check(name: MapName) -> None:
 @app.command("export")
 def export(
     name: MapName,
-    to: Annotated[Path, typer.Argument(help="file to write: .csv or .xlsx")],
+    to: Annotated[Path, typer.Argument(help="file to write: .csv, .txt or .xlsx")],
 ) -> None:
     """Write a map as a point table (点表), in the columns that import reads."""
-    if to.suffix.lower() not in (".csv", ".xlsx"):
-        raise InputProblems([Problem(str(to), "name", to.suffix or "no ending", ".csv or .xlsx")])
+    if to.suffix.lower() not in ENDINGS:
+        allowed = ", ".join(ENDINGS)
+        raise InputProblems([Problem(str(to), "name", to.suffix or "no ending", allowed)])
     export_table(load_map(name), to)
     OUT.print(f"wrote {to}", highlight=False)
 
@@ -96,7 +98,7 @@ def import_(
         "bit_base": bit_base, "limits": limits,
     })  # fmt: skip
     found = recognise(path, choices, _samples(sample or []))
-    _describe(found)
+    ERR.print(describe(found))
     problems = [doubt.problem(found.file) for doubt in found.doubts] + list(found.problems)
     if problems or found.map is None:
         raise InputProblems(problems)
@@ -125,20 +127,3 @@ def _samples(given: list[str]) -> dict[int, int]:
     if wrong:
         raise InputProblems(wrong)
     return found
-
-
-def _describe(found: Imported) -> None:
-    """Show how the table is written, what was inferred, and what samples say."""
-    dialect = found.dialect
-    how = f"encoding {dialect.encoding}" if dialect.encoding else "workbook"
-    ERR.print(f"{escape(found.file)}: {how}, {len(dialect.blocks)} table(s)", highlight=False)
-    for finding in found.findings:
-        line = f"{finding.place}: {finding.what} ({finding.evidence})"
-        if finding.alternatives:
-            line += "; set aside: " + ", ".join(finding.alternatives)
-        ERR.print(f"[green]found[/green] {escape(line)}", highlight=False, soft_wrap=True)
-    for doubt in found.doubts:
-        line = f"{doubt.place}: {doubt.what} ({doubt.evidence})"
-        ERR.print(f"[yellow]doubt[/yellow] {escape(line)}", highlight=False, soft_wrap=True)
-    for decoded in found.decoded:
-        ERR.print(f"sample {escape(str(decoded))}", highlight=False, soft_wrap=True)
