@@ -55,7 +55,11 @@ def serve(
         bool, typer.Option("--judge", help="judge whoever writes the registers")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="run directory of --judge; default: out/<scenario>")
+        Path | None,
+        typer.Option(
+            help="run directory of --judge, default out/<scenario>; without it, folder of "
+            "orders.jsonl and served.csv"
+        ),
     ] = None,
     counterfactual: Annotated[
         str, typer.Option(help="hold: what was in force runs out; rerun: a second pass")
@@ -93,10 +97,10 @@ def serve(
         built = calibrated(prepared.built)
         report("running the day before (once)", 0.0)
         prepared = Prepared(prepared.scenario, warmed(built), prepared.make)
-    log = None if out is None else out / "orders.jsonl"
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    late, counts = serve_only(prepared, places, options, duration, log, opened)
+        (out / "orders.jsonl").unlink(missing_ok=True)
+    late, counts = serve_only(prepared, places, options, duration, out, opened)
     ERR.print(
         f"served {counts['reads']:,} reads, {counts['writes']:,} writes, {counts['refused']:,} "
         f"refused; {late.ticks:,} ticks, lateness p99 {late.p99_ms:.2f} ms, max "

@@ -198,10 +198,23 @@ def map_names(
 
 def write_inventory(places: Places, path: Path) -> None:
     """Write what a platform imports, as CSV in UTF-8 with a byte order mark (for Excel)."""
+    _write(path, COLUMNS, [d.columns() for d in places.devices])
+
+
+def write_served(places: Places, counts: Mapping[str, NDArray[np.int64]], path: Path) -> None:
+    """Write what each device served: columns of the inventory, then those of `counts`."""
+    rows = [
+        {**d.columns(), **{name: int(values[d.number]) for name, values in counts.items()}}
+        for d in places.devices
+    ]
+    _write(path, (*COLUMNS, *counts), rows)
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
     partial = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     with partial.open("w", newline="", encoding="utf-8-sig") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(d.columns() for d in places.devices)
+        writer.writerows(rows)
     partial.replace(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hil.pacer import Lateness, Pacer
 from hil.testbed.dispatcher import Dispatcher
-from hil.testbed.places import Places
+from hil.testbed.places import Places, write_served
 from hil.testbed.session import Session
 from hil.testbed.setup import Options, Serving, serving
 from twin.record.orders import Notice, NoticeKind
@@ -25,7 +25,7 @@ def serve(
     places: Places,
     options: Options,
     duration_s: float | None,
-    log: Path | None,
+    out: Path | None,
     opened: Callable[[Serving], None],
 ) -> tuple[Lateness, dict[str, int]]:
     """Serve a scenario on wall time; return how late ticks were, and what was served.
@@ -36,7 +36,8 @@ def serve(
     ----------
     prepared : calibrated and warm
     duration_s : of wall time; None: until interrupted
-    log : file of announced orders, or None
+    out : folder of ``orders.jsonl`` and, at the end, ``served.csv`` (reads and writes by device);
+        None writes neither
     opened : called once when everything listens
     """
     built = prepared.built
@@ -70,5 +71,7 @@ def serve(
                 time.sleep(IDLE_S)
         except KeyboardInterrupt:
             pass  # the way in which serving ends
-        counts = {name: int(values.sum()) for name, values in served.field.counts().items()}
-        return pacer.lateness(), counts
+        counts = served.field.counts()
+        if out is not None:
+            write_served(places, counts, out / "served.csv")
+        return pacer.lateness(), {name: int(values.sum()) for name, values in counts.items()}
