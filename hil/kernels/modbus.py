@@ -23,13 +23,13 @@ LENGTH_AT, UNIT_AT, PDU_AT = 4, 6, 7
 BROADCAST, ANY_UNIT = 0, 255
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def byte(data: NDArray[np.uint8], at: int) -> int:
     """Return a byte as a signed number (numba keeps a bare one unsigned)."""
     return int(np.int64(data[at]))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def word(data: NDArray[np.uint8], at: int) -> int:
     """Return two bytes as a number, the higher one first."""
     return byte(data, at) << 8 | byte(data, at + 1)

@@ -25,7 +25,7 @@ NEED_MORE, BROKEN = 0, -1
 PROTOCOL_AT, SHORTEST, LONGEST = 2, 2, mb.LONGEST_PDU + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def frame_length(frame: U1, start: int, stop: int) -> int:
     """Return the bytes of the request that begins at `start`: NEED_MORE, or BROKEN where none can.
 
@@ -42,7 +42,7 @@ def frame_length(frame: U1, start: int, stop: int) -> int:
     return mb.UNIT_AT + length if held >= mb.UNIT_AT + length else NEED_MORE
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def device_of(bank: Bank, unit: int, first: int, count: int) -> int:
     """Return which device of an endpoint a unit is; -1: nobody, -2: nobody, and no answer at all.
 
@@ -58,7 +58,7 @@ def device_of(bank: Bank, unit: int, first: int, count: int) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def answer(
     bank: Bank,
     layout: Layout,
@@ -107,7 +107,7 @@ def answer(
     return end
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _execute(
     bank: Bank,
     layout: Layout,
@@ -161,7 +161,7 @@ def _echo(frame: U1, pdu: int, size: int, out: U1, at: int) -> int:
     return at + size
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _read(
     bank: Bank,
     layout: Layout,

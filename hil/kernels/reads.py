@@ -26,7 +26,7 @@ LAST_BASIC, LAST_REGULAR = 2, 0x7F
 IDENTITY_HEAD, OBJECT_HEAD = 7, 2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def find(layout: Layout, map_number: int, table: int, first: int, count: int) -> int:
     """Return the row of the segment in which ``first .. first + count - 1`` lies, or -1."""
     for s in range(layout.segment_first[map_number], layout.segment_first[map_number + 1]):
@@ -37,7 +37,7 @@ def find(layout: Layout, map_number: int, table: int, first: int, count: int) ->
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def readable(layout: Layout, gaps: int, segment: int, first: int, count: int) -> bool:
     """Return whether a device with gap policy `gaps` lets a range of a segment be read."""
     row = layout.segment[segment, im.SEG_REGISTER] + first - layout.segment[segment, im.SEG_START]
@@ -52,7 +52,7 @@ def readable(layout: Layout, gaps: int, segment: int, first: int, count: int) ->
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def copy_words(bank: Bank, device: int, byte: int, length: int, out: U1, at: int) -> None:
     """Copy `length` bytes of a device's image from `byte` on, all of one tick.
 
@@ -76,7 +76,7 @@ def copy_words(bank: Bank, device: int, byte: int, length: int, out: U1, at: int
                 out[at + i] = bank.overlay[start + i]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def copy_bits(bank: Bank, device: int, byte: int, count: int, out: U1, at: int) -> None:
     """Pack `count` bits of a device's image from `byte` on, the first one lowest, all of one tick.
 

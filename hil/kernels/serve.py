@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hil.kernels import atomic, libc
 from hil.kernels import modbus as mb
+from hil.kernels.borrow import borrowed
 from hil.kernels.image import Bank, Layout
 from hil.kernels.protocol import BROKEN, answer, frame_length
 
@@ -53,9 +54,10 @@ class Sockets(NamedTuple):
     ----------
     state : uint8[files]; row : int64[files, 9]; held : uint8[files, 260]
     slots : uint8[lanes, slots, bytes]; free : int64[lanes, slots + 1]  how many are free, which
+    given, out : uint8[lanes, bytes]  what a turn reads and what it answers
     control : int64[lanes, 16]
     leave : uint8[devices]  1 at an endpoint's first device: its connections are to be given back
-    given : int64[lanes, files]  ring of file descriptors given back, CONTROL counts them
+    gone : int64[lanes, files]  ring of file descriptors given back, CONTROL counts them
     """
 
     state: U1
@@ -63,9 +65,11 @@ class Sockets(NamedTuple):
     held: U1
     slots: U1
     free: I8
+    given: U1
+    out: U1
     control: I8
     leave: U1
-    given: I8
+    gone: I8
 
 
 def sockets(files: int, lanes: int, devices: int) -> Sockets:
@@ -79,9 +83,11 @@ def sockets(files: int, lanes: int, devices: int) -> Sockets:
         held=np.zeros((files, mb.LONGEST_ADU), np.uint8),
         slots=np.zeros((lanes, SLOTS, SLOT_BYTES), np.uint8),
         free=free,
+        given=np.zeros((lanes, TURN_BYTES), np.uint8),
+        out=np.zeros((lanes, SLOT_BYTES), np.uint8),
         control=np.zeros((lanes, CONTROL_COLUMNS), np.int64),
         leave=np.zeros(devices, np.uint8),
-        given=np.zeros((lanes, files), np.int64),
+        gone=np.zeros((lanes, files), np.int64),
     )
 
 
@@ -117,12 +123,12 @@ def _give(s: Sockets, lane: int, fd: int, ends: tuple[int, int], event: I4) -> N
     epoll, wake = ends
     libc.epoll_ctl(epoll, libc.EPOLL_DELETE, fd, event.ctypes.data)
     s.state[fd] = GIVEN
-    s.given[lane, s.control[lane, GAVE] % s.given.shape[1]] = fd
+    s.gone[lane, s.control[lane, GAVE] % s.gone.shape[1]] = fd
     atomic.store(s.control[lane], GAVE, s.control[lane, GAVE] + 1)
     libc.send(wake, event.ctypes.data, 1, libc.DONT_WAIT | libc.NO_SIGNAL)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _send(
     s: Sockets, lane: int, fd: int, epoll: int, out: U1, size: int, now_ns: int, event: I4
 ) -> None:
@@ -171,7 +177,7 @@ def _drain(s: Sockets, lane: int, fd: int, ends: tuple[int, int], now_ns: int, e
         _give(s, lane, fd, ends, event)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _turn(
     bank: Bank,
     layout: Layout,
@@ -179,11 +185,11 @@ def _turn(
     lane: int,
     fd: int,
     epoll: int,
-    buffers: tuple[U1, U1, I4],
+    event: I4,
     now_ns: int,
 ) -> None:
     """Read once, answer every request that is whole, keep the rest."""
-    given, out, event = buffers
+    given, out = s.given[lane], s.out[lane]
     row = s.row[fd]
     held = row[HELD]
     for i in range(held):
@@ -235,30 +241,32 @@ def _sweep(s: Sockets, lane: int, now_ns: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _woken(s: Sockets, lane: int, ends: tuple[int, int], scratch: U1, event: I4) -> None:
+def _woken(s: Sockets, lane: int, ends: tuple[int, int], event: I4) -> None:
     """Give back the connections of endpoints that are to leave; stalled ones follow later."""
-    libc.recv(ends[1], scratch.ctypes.data, len(scratch), libc.DONT_WAIT)
+    libc.recv(ends[1], s.given[lane].ctypes.data, TURN_BYTES, libc.DONT_WAIT)
     for fd in range(len(s.state)):
         if s.state[fd] == OPEN and s.row[fd, LANE] == lane and s.leave[s.row[fd, FIRST]] == 1:
             _give(s, lane, fd, ends, event)
 
 
 @njit(cache=True, nogil=True)
-def serve(bank: Bank, layout: Layout, s: Sockets, lane: int, epoll: int, wake: int) -> None:
+def serve(
+    held_bank: Bank, held_layout: Layout, held: Sockets, lane: int, epoll: int, wake: int
+) -> None:
     """Serve the connections of a lane until STOP is set; what is open then is closed.
 
     Parameters
     ----------
-    bank, layout : what devices hold
-    s : the connections
+    held_bank, held_layout : what devices hold
+    held : the connections
     lane : whose they are
     epoll : file descriptor; connections and `wake` are registered there with their own number
     wake : socket; a byte from its other end says that STOP or `leave` has changed, a byte to it
         that a connection is given back
     """
+    bank, layout, s = borrowed(held_bank), borrowed(held_layout), borrowed(held)
     events = np.zeros(EVENTS * libc.EVENT_INTS, np.int32)
     event = np.zeros(libc.EVENT_INTS, np.int32)
-    buffers = (np.empty(TURN_BYTES, np.uint8), np.empty(SLOT_BYTES, np.uint8), event)
     two = np.zeros(2, np.int64)
     swept_ns = libc.monotonic_ns(two)
     while atomic.load(s.control[lane], STOP) == 0:
@@ -267,9 +275,9 @@ def serve(bank: Bank, layout: Layout, s: Sockets, lane: int, epoll: int, wake: i
         for i in range(n):
             fd = int(events[i * libc.EVENT_INTS + libc.EVENT_DATA])
             if fd == wake:
-                _woken(s, lane, (epoll, wake), buffers[0], event)
+                _woken(s, lane, (epoll, wake), event)
             elif s.row[fd, LANE] == lane and s.state[fd] == OPEN:
-                _turn(bank, layout, s, lane, fd, epoll, buffers, now_ns)
+                _turn(bank, layout, s, lane, fd, epoll, event, now_ns)
                 now_ns = libc.monotonic_ns(two)
             elif s.row[fd, LANE] == lane and s.state[fd] == STALLED:
                 _drain(s, lane, fd, (epoll, wake), now_ns, event)

@@ -74,7 +74,7 @@ class _Lane:
         s, found = self.sockets, []
         gave = serve.gave(self.control)
         for i in range(int(self.control[serve.TAKEN]), gave):
-            fd = int(s.given[self.number, i % s.given.shape[1]])
+            fd = int(s.gone[self.number, i % s.gone.shape[1]])
             held = s.held[fd, : s.row[fd, serve.HELD]].tobytes()
             first = int(s.row[fd, serve.FIRST])
             s.state[fd] = serve.FREE
