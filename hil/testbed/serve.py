@@ -47,6 +47,7 @@ def serve(
     with serving(prepared, run, places, options) as served:
         limit_ms = prepared.scenario.wire.lateness_limit_ms
         pacer = Pacer(world.start_ms, options.rate, limit_ms, world.tick_ms)
+        log = None if out is None else out / "orders.jsonl"
         dispatcher = Dispatcher(served.field.bank, world.inventory.max_load_mw, options.rate, log)
         session = Session(served.field, dispatcher, pacer)
         served.field.write(time.monotonic_ns())
