@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.wire.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 HIL = Path(sys.executable).with_name("hil")
 RATE = 60
@@ -30,13 +32,13 @@ class Judged:
         return {v["id"]: v for v in self.summary["verdicts"]}  # type: ignore[attr-defined]
 
 
-def judged(folder: Path, port: int, *words: str) -> Judged:
+def judged(folder: Path, *words: str) -> Judged:
     """Serve `first-contact`, let the platform at it, and return what came of it."""
     out, inventory = folder / "run", folder / "devices.csv"
     command = [
         str(HIL), "serve", "first-contact", "--rate", str(RATE), "--judge", "--strict",
         "--kinds", "storage", "--inventory", str(inventory), "--json", "--out", str(out),
-        "--set", f"wire.port={port}",
+        "--set", f"wire.port={free_port()}",
     ]  # fmt: skip
     server = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -58,7 +60,7 @@ def judged(folder: Path, port: int, *words: str) -> Judged:
 
 
 def test_a_platform_outside_passes(tmp_path: Path) -> None:
-    run = judged(tmp_path, 15_020)
+    run = judged(tmp_path)
     false = {k: v["value"] for k, v in run.verdicts().items() if v["passed"] is False}
     assert false == {}, run.text
     assert run.status == 0, run.text
@@ -71,6 +73,6 @@ def test_a_platform_outside_passes(tmp_path: Path) -> None:
 
 
 def test_a_wrong_factor_fails(tmp_path: Path) -> None:
-    run = judged(tmp_path, 15_021, "--mistake")
+    run = judged(tmp_path, "--mistake")
     assert run.status == 1, run.text
     assert run.verdicts()["dr.delivered"]["passed"] is False
