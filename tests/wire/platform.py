@@ -84,15 +84,18 @@ class Dispatcher:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("inventory", type=Path)
-    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--mistake", action="store_true")
     chosen = parser.parse_args()
+    limit = time.monotonic() + chosen.seconds
+    while not chosen.inventory.exists() and time.monotonic() < limit:
+        time.sleep(0.1)
     with chosen.inventory.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     stations = [Station(row) for row in rows if row["kind"] == "storage"]
     dispatcher = Dispatcher(next(row for row in rows if row["kind"] == "dispatcher"))
     rated = sum(s.rated_kw for s in stations)
-    limit, known = time.monotonic() + chosen.seconds, 0
+    known = 0
     try:
         while time.monotonic() < limit:
             number, revision, mw, state = dispatcher.order()
