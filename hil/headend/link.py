@@ -76,7 +76,7 @@ class Habits:
 
     timeout_s: float = 0.5
     retries: int = 1
-    places: int = 256
+    places: int = 128
     fresh_s: float = 0.02
     patience_s: float = 0.1
     grace_s: float = 0.05
