@@ -20,6 +20,7 @@ from hil.cli.options import (
     options_of,
 )  # fmt: skip
 from hil.testbed.closed import Closed
+from hil.testbed.outside import Outside
 from hil.testbed.replay import replay_run
 from hil.testbed.setup import wired
 from twin.cli import ERR, OUT, print_result, reporter
@@ -27,7 +28,7 @@ from twin.errors import RunBroken
 from twin.run import Prepared, run_scenario
 from twin.scenario.files import find_scenario
 
-__all__ = ["columns", "failed", "replay", "run"]
+__all__ = ["carry", "columns", "failed", "replay", "run"]
 
 
 def columns() -> tuple[TextColumn | BarColumn | TimeRemainingColumn, ...]:
@@ -73,10 +74,22 @@ def run(
         extra.append(f"seed={seed}")
     if logic is not None:
         extra.append(f"logic={json.dumps(logic)}")
-    carrier = Closed(options)
+    carry(Closed(options), path, out, extra, lang, strict)
+
+
+def carry(
+    carrier: Closed | Outside,
+    path: Path,
+    out: Path | None,
+    extra: list[str],
+    lang: str,
+    strict: bool,
+) -> None:
+    """Run a scenario over a carrier with a wire, and say how it went."""
 
     def check(prepared: Prepared) -> Prepared:
-        prepared, carrier.places = wired(prepared, options, path)
+        prepared, places = wired(prepared, carrier.options, path)
+        carrier.stand(places, Path("out") / prepared.scenario.name if out is None else out)
         return prepared
 
     try:

@@ -24,17 +24,17 @@ from hil.cli.options import (
     ScenarioName,
     options_of,
 )  # fmt: skip
-from hil.cli.runs import columns, failed
+from hil.cli.runs import carry, columns
 from hil.testbed.outside import Outside
 from hil.testbed.places import Places, write_inventory
 from hil.testbed.polling import poll_once
 from hil.testbed.preflight import check as check_machine
 from hil.testbed.preflight import need_of
 from hil.testbed.serve import serve as serve_only
-from hil.testbed.setup import Options, Serving, wired
-from twin.cli import ERR, OUT, print_result, reporter
-from twin.errors import InputProblems, Problem, RunBroken
-from twin.run import Prepared, prepare, run_scenario
+from hil.testbed.setup import Serving, wired
+from twin.cli import ERR, OUT, reporter
+from twin.errors import InputProblems, Problem
+from twin.run import Prepared, prepare
 from twin.scenario.build import calibrated, warmed
 from twin.scenario.files import find_scenario
 
@@ -87,7 +87,8 @@ def serve(
         _say(places, as_json)
 
     if judge:
-        _judge(path, extra, options, out, counterfactual, lang, strict, opened)
+        carrier = Outside(options, "rerun" if counterfactual == "rerun" else "hold", opened)
+        carry(carrier, path, out, extra, lang, strict)
         return
     with Progress(*columns(), console=ERR, transient=True, auto_refresh=False) as bar:
         report = reporter(bar)
@@ -123,35 +124,6 @@ def _check(counterfactual: str, lang: str, duration: float | None, judge: bool) 
         found.append(Problem("--duration", "with --judge", f"{duration:g}", "the scenario's end"))
     if found:
         raise InputProblems(found)
-
-
-def _judge(
-    path: Path,
-    extra: list[str],
-    options: Options,
-    out: Path | None,
-    counterfactual: str,
-    lang: str,
-    strict: bool,
-    opened: object,
-) -> None:
-    carrier = Outside(options=options, counterfactual=counterfactual, opened=opened)  # type: ignore[arg-type]
-
-    def check(prepared: Prepared) -> Prepared:
-        prepared, carrier.places = wired(prepared, options, path)
-        carrier.log = out if out is not None else Path("out") / prepared.scenario.name
-        return prepared
-
-    try:
-        with Progress(*columns(), console=ERR, transient=True, auto_refresh=False) as bar:
-            result = run_scenario(path, out, extra, lang, reporter(bar), carrier, check)
-    except KeyboardInterrupt:
-        raise RunBroken("interrupted before the run began; nothing was written") from None
-    print_result(result)
-    if carrier.records is not None:
-        OUT.print(carrier.records.line(), highlight=False)
-    if strict and failed(result.directory):
-        raise typer.Exit(1)
 
 
 def _say(places: Places, as_json: bool) -> None:

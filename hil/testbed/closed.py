@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hil.headend import DeviceEntry
 from hil.pacer import Pacer
@@ -66,6 +67,10 @@ class Closed:
     _late: list[float] = field(default_factory=list)
     _truth: dict[int, TrueFleet] = field(default_factory=dict)
     _behind: list[_Behind] = field(default_factory=list)
+
+    def stand(self, places: Places, out: Path) -> None:
+        """Take where the devices stand, and the run directory."""
+        self.places = places
 
     def run(
         self,

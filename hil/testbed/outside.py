@@ -58,6 +58,11 @@ class Outside:
     records: WireRecords | None = None
     _left: list[Left] = field(default_factory=list)
 
+    def stand(self, places: Places, out: Path) -> None:
+        """Take where the devices stand, and the run directory."""
+        self.places = places
+        self.log = out
+
     def run(
         self,
         prepared: Prepared,
