@@ -182,16 +182,22 @@ def _own(
 def map_names(
     found: list[Problem], inventory: Inventory, wire: WireSection, seed: int, file: str, kind: str
 ) -> list[str]:
-    """Return the map of each device of `kind`, mixed by the scenario's shares."""
+    """Return the map of each device of `kind`, mixed by the scenario's shares.
+
+    Which devices have which map is drawn; how many is not, so that a small fleet keeps its shares
+    to within a device.
+    """
     known = sorted(maps_of(kind))
     mixes = {str(k): dict(mix) for k, mix in wire.maps.items()}
     shares = mixes.get(kind, {f"{kind}-own": 1.0})
     for name in shares:
         if name not in known:
             found.append(Problem(file, f"wire.maps.{kind}", name, "one of " + ", ".join(known)))
-    draw = generator(seed, f"wire.maps.{kind}").random(inventory.kinds[kind].n)
+    n = inventory.kinds[kind].n
+    rank = generator(seed, f"wire.maps.{kind}").permutation(n)
     edges = np.cumsum(list(shares.values()))
-    chosen = np.minimum(np.searchsorted(edges, draw, side="right"), len(shares) - 1)
+    chosen = np.searchsorted(edges, (rank + 0.5) / n, side="right")
+    chosen = np.minimum(chosen, len(shares) - 1)
     names = list(shares)
     return [names[int(i)] for i in chosen]
 
