@@ -11,8 +11,6 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["borrowed"]
-
 T = TypeVar("T")
 
 if TYPE_CHECKING:  # numba's decorator hides what a caller passes

@@ -169,7 +169,7 @@ def test_times_lie_within_the_run(tmp_path: Path) -> None:
 
 
 def test_a_wire_is_told_all_its_problems(tmp_path: Path) -> None:
-    said = problems(tmp_path, "[wire]\nmaps = { swap = { swap-own = 2.0 } }\nprot = 1\nport = 0\n")
+    said = problems(tmp_path, "[wire]\nprot = 1\nport = 0\n[wire.maps.swap]\nswap-own = 2.0\n")
     assert len(said) == 3
     assert "wire.prot: unknown key" in said[2]
     assert "did you mean port?" in said[2]
