@@ -65,7 +65,7 @@ class Dispatcher:
         self._hold("clock_s", now_ms // SECOND_MS)
         self._hold("clock_ms", now_ms % SECOND_MS)
         self._hold("tick", self.ticks)
-        for slot, order in enumerate(self.orders, start=1):
+        for slot, order in enumerate(self.orders[:SLOTS], start=1):
             self._hold(f"order_{slot}_state", self._state(order, now_ms))
 
     def _state(self, order: Order, now_ms: int) -> int:
@@ -83,19 +83,28 @@ class Dispatcher:
         return order.start_ms - int(order.warning_min * MINUTE_MS)
 
     def announce(self, notice: Notice) -> None:
-        """Make an order, a change or a cancellation known; at most `SLOTS` orders a run."""
+        """Make an order, a change or a cancellation known.
+
+        The first `SLOTS` orders of a run have registers; what comes after them stands in the file
+        alone, and in the number of orders.
+        """
         order = notice.order
         known = [o.id for o in self.orders]
         if order.id in known:
-            slot = known.index(order.id) + 1
-            self.orders[slot - 1] = order
-        elif len(self.orders) < SLOTS:
-            self.orders.append(order)
-            slot = len(self.orders)
+            number = known.index(order.id) + 1
+            self.orders[number - 1] = order
         else:
-            return
+            self.orders.append(order)
+            number = len(self.orders)
         if notice.kind is NoticeKind.CANCELLATION:
             self.cancelled.add(order.id)
+        if number <= SLOTS:
+            self._show(number, order, notice.now_ms)
+        self._hold("orders", len(self.orders))
+        self._write(notice, number)
+
+    def _show(self, slot: int, order: Order, now_ms: int) -> None:
+        """Put an order into its registers."""
         values = {
             "number": slot,
             "revision": order.revision,
@@ -103,7 +112,7 @@ class Dispatcher:
             "form": FORM_CODES[order.form],
             "mw": 0.0 if order.mw is None else order.mw,
             "level": order.level,
-            "state": self._state(order, notice.now_ms),
+            "state": self._state(order, now_ms),
             "notice_s": order.notice_ms // SECOND_MS,
             "start_s": order.start_ms // SECOND_MS,
             "full_by_s": order.full_by_ms // SECOND_MS,
@@ -112,10 +121,8 @@ class Dispatcher:
         }
         for name, value in values.items():
             self._hold(f"order_{slot}_{name}", value)
-        self._hold("orders", len(self.orders))
-        self._write(notice, slot)
 
-    def _write(self, notice: Notice, slot: int) -> None:
+    def _write(self, notice: Notice, number: int) -> None:
         if self.log is None:
             return
         order = notice.order
@@ -131,7 +138,7 @@ class Dispatcher:
         line = {
             "what": notice.kind.value,
             "at": format_time_of_day(notice.now_ms),
-            "number": slot,
+            "number": number,
             "id": order.id,
             "revision": order.revision,
             "kind": order.kind.value,
@@ -149,8 +156,9 @@ class Dispatcher:
     def acknowledged(self) -> dict[str, bool]:
         """Return by order id whether its last revision was acknowledged."""
         return {
-            order.id: self._held(f"order_{slot}_acknowledge") == order.revision + 1
-            for slot, order in enumerate(self.orders, start=1)
+            order.id: number <= SLOTS
+            and self._held(f"order_{number}_acknowledge") == order.revision + 1
+            for number, order in enumerate(self.orders, start=1)
         }
 
     def reports(self, kinds: Sequence[str]) -> list[FleetReport]:
