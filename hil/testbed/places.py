@@ -138,7 +138,7 @@ def assign(
         plate = inventory.kinds[kind].columns
         n = plate.n if limit is None else min(plate.n, limit)
         chosen = names[kind]
-        for name in set(chosen[:n]):
+        for name in dict.fromkeys(chosen[:n]):
             maps[name] = load_map(name)
         where = plate.i8("district") if "district" in plate else np.full(n, -1)
         district = [inventory.districts[int(i)] if i >= 0 else "" for i in where[:n]]
