@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from hil.registers.bank import Group, KindValues, RegisterBank
-from hil.registers.layout import compile_maps
+from hil.registers.layout import Compiled, compile_maps
 from hil.registers.schema import RegisterMap
 from twin.record.columns import Columns
 from twin.record.exchange import KindInventory, Point
@@ -91,14 +92,19 @@ MAPS = (
 )
 
 
+@cache
+def _compiled() -> Compiled:
+    known = KindInventory("rig", POINTS, SETPOINTS, Columns({"rated_kw": np.ones(1)}))
+    return compile_maps(MAPS, {"rig": known})
+
+
 def rig_bank(
-    per_map: int = 2, lanes: int = 2, queue_rows: int = 1024, units: object = None
+    per_map: int = 2, lanes: int = 2, queue_rows: int = 2048, units: object = None
 ) -> RegisterBank:
     """Return a bank of rigs, `per_map` of each map, one map after the other."""
     n = per_map * len(MAPS)
     columns = Columns({"rated_kw": np.full(n, RATED), "site": np.zeros(n, np.int64)})
-    known = KindInventory("rig", POINTS, SETPOINTS, columns)
-    compiled = compile_maps(MAPS, {"rig": known})
+    compiled = _compiled()
     rows = np.arange(n)
     groups = [Group(m, "rig", r, r) for m, r in enumerate(rows.reshape(len(MAPS), -1))]
     scale = np.array([RATED if p.per_rating else 1.0 for p in SETPOINTS])[:, None]
