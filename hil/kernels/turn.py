@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hil.kernels import atomic, pack
 from hil.kernels import image as im
 
-__all__ = ["begin", "end", "forget", "put", "show", "taken"]
+__all__ = ["begin", "end", "forget", "oldest", "put", "show", "taken"]
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -54,6 +54,17 @@ def taken(count: I8, queue: I8, until_ns: int) -> I8:
     for i in range(n):
         rows[i] = (taken + i) % size
     return rows
+
+
+@njit(cache=True)
+def oldest(count: I8, queue: I8, until_ns: int) -> int:
+    """Return the moment of the oldest write that a ring still holds, `until_ns` where it is later.
+
+    A lane stamps a write before it puts it: one that is stamped earlier may come after a take.
+    """
+    if atomic.load(count, im.PUT) == count[im.TAKEN]:
+        return until_ns
+    return min(until_ns, int(queue[count[im.TAKEN] % len(queue), im.Q_NS]))
 
 
 @njit(cache=True)

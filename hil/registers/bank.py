@@ -163,7 +163,7 @@ class RegisterBank:
         ----------
         shown : by kind float64[points, n], as devices measure
         in_force : by kind float64[setpoints, n]
-        applied_ns : writes up to this moment are in these values
+        applied_ns : writes up to this moment are in these values, but for those not taken yet
         """
         a = self.arrays
         back = 1 - int(a.front[0])
@@ -186,6 +186,9 @@ class RegisterBank:
                 self.compiled.layout,
                 (int(first[group.map]), int(first[group.map + 1])),
             )
+        # What waits is shown as written until a later tick has it.
+        for count, queue in zip(a.queue_count, a.queue, strict=True):
+            applied_ns = turn.oldest(count, queue, applied_ns + 1) - 1
         a.applied_ns[back] = applied_ns
         turn.end(a.version, back)
 

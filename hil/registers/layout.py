@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hil.kernels import image as im
 from hil.kernels.image import Layout
-from hil.registers.schema import RegisterMap, WirePoint
+from hil.registers.schema import Command, RegisterMap, WirePoint
 from twin.record.exchange import KindInventory
 
 __all__ = ["Compiled", "compile_maps"]
@@ -191,12 +191,16 @@ def _source(
 ) -> tuple[int, int, int]:
     """Return the class of a point's source, its index there, and the set-point that bounds it.
 
-    `held` grows. A set-point that waits for another register keeps what was written.
+    `held` grows. A set-point that waits for another register keeps what was written, and is
+    bounded all the same.
     """
     source = point.source
+    names = [command.setpoint for command in one.commands if point.name in _parts(command)]
+    if source is not None and source.setpoint is not None:
+        names = [source.setpoint]
     bound = -1
-    if source is not None and source.setpoint is not None and kind is not None:
-        bound = [p.name for p in kind.setpoints].index(source.setpoint)
+    if names and kind is not None:
+        bound = [p.name for p in kind.setpoints].index(names[0])
     waits = any(c.value == point.name and (c.enable or c.low) is not None for c in one.commands)
     if source is not None and (source.held is not None or (bound >= 0 and waits)):
         held.append(point.name)
@@ -204,3 +208,8 @@ def _source(
     if source is not None and source.point is not None and kind is not None:
         return im.POINT, kind.point(source.point), -1
     return (im.STATIC, 0, -1) if bound < 0 else (im.SETPOINT, bound, bound)
+
+
+def _parts(command: Command) -> tuple[str, ...]:
+    """Return the points that carry a command's value."""
+    return (command.value,) if command.low is None else (command.value, command.low)
