@@ -7,11 +7,13 @@ skipped test into a failed run.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from benchmarks.wire.programs import missing_tools
 from tests.look.browser import CANDIDATES, find_chromium
 
 REQUIRE_ALL = os.environ.get("SUITWIN_REQUIRE") == "all"
@@ -29,17 +31,36 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return None
 
 
+def missing_browser() -> str | None:
+    """Return why tests with a browser cannot run."""
+    if find_chromium() is not None:
+        return None
+    return f"no browser found: none of {', '.join(CANDIDATES)}"
+
+
+def missing_wiretools() -> str | None:
+    """Return why tests with other people's Modbus tools cannot run."""
+    missing = missing_tools()
+    if shutil.which("mbpoll") is None:
+        missing.append("mbpoll: apt-get install mbpoll")
+    return "; ".join(missing) or None
+
+
+NEEDS = {"browser": missing_browser, "wiretools": missing_wiretools}
+
+
 @pytest.hookimpl(trylast=True)  # after -m and -k have had their say
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs a browser where there is none, saying so; refuse to under `REQUIRE_ALL`."""
-    if find_chromium() is not None:
-        return
-    needy = [item for item in items if item.get_closest_marker("browser") is not None]
-    reason = f"no browser found: none of {', '.join(CANDIDATES)}"
-    if needy and REQUIRE_ALL:
-        raise pytest.UsageError(f"{reason}, and {len(needy)} tests need one")
-    for item in needy:
-        item.add_marker(pytest.mark.skip(reason=reason))
+    """Skip what needs a missing tool, saying so; refuse to under `REQUIRE_ALL`."""
+    for marker, missing in NEEDS.items():
+        needy = [item for item in items if item.get_closest_marker(marker) is not None]
+        reason = missing() if needy else None
+        if reason is None:
+            continue
+        if REQUIRE_ALL:
+            raise pytest.UsageError(f"{reason}, and {len(needy)} tests need it")
+        for item in needy:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(trylast=True)
