@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import struct
+import threading
+import tty
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -111,6 +115,34 @@ class Client:
         except TimeoutError:
             return False
         return True
+
+
+@contextmanager
+def null_modem() -> Iterator[tuple[str, str]]:
+    """Yield the names of two pseudo-terminals that are wired to each other."""
+    pairs = [os.openpty(), os.openpty()]
+    for pair in pairs:
+        for end in pair:
+            tty.setraw(end)
+    (left, _), (right, _) = pairs
+    stop, stopped = os.pipe()[::-1]
+
+    def carry() -> None:
+        while True:
+            for end in select.select([left, right, stopped], [], [])[0]:
+                if end == stopped:
+                    return
+                os.write(right if end == left else left, os.read(end, 4096))
+
+    thread = threading.Thread(target=carry)
+    thread.start()
+    try:
+        yield os.ttyname(pairs[0][1]), os.ttyname(pairs[1][1])
+    finally:
+        os.write(stop, b"\0")
+        thread.join()
+        for fd in (*pairs[0], *pairs[1], stop, stopped):
+            os.close(fd)
 
 
 def words(*values: int) -> bytes:

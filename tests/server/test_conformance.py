@@ -37,8 +37,8 @@ GOOD = [
     ("registers, its other bound", write_many(0, 0xFFFF, 0xEC78), "10 0000 0002"),
     ("registers, most", write_many(26, *RAMP), f"10 001a {len(RAMP):04x}"),
     ("registers, three points", write_many(2, 1, 2, 3), "10 0002 0003"),
-    ("mask", b"\x16" + words(3, 0x00F2, 0x0025), "16 0003 00f2 0025"),
     ("read and write", b"\x17" + words(2, 2, 2, 1) + b"\x02\x00\x05", "1704 0005 0f0f"),
+    ("mask", b"\x16" + words(3, 0x00F2, 0x0025), "16 0003 00f2 0025"),
     ("identity, basic", bytes([43, 14, 1, 0]), "2b0e 01 82 00 00 03 0007" + b"suitwin".hex()
      + "0103" + b"rig".hex() + "0203" + b"1.0".hex()),
     ("identity, regular from 5 on", bytes([43, 14, 2, 5]), "2b0e 02 82 00 00 02 0502" + b"R1".hex()
