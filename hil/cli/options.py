@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hil.testbed.setup import Options
+from hil.testbed.setup import Options, wired
 from twin.errors import InputProblems, Problem
+from twin.run import prepare
+from twin.scenario.files import find_scenario
+from twin.scenario.inputs import attempt
 
 __all__ = [
-    "Address", "Assignments", "Kinds", "Lanes", "Limit", "Rate", "ScenarioName", "options_of",
+    "Address", "Assignments", "Kinds", "Lanes", "Limit", "Rate", "ScenarioName", "all_wrong",
+    "language_problems", "options_of", "to_write",
 ]  # fmt: skip
 
 ScenarioName = Annotated[str, typer.Argument(help="path, folder or name of a shipped scenario")]
@@ -47,7 +53,59 @@ def options_of(
         found.append(Problem("--limit", "devices", f"{limit}", "1 or more"))
     if not 1 <= lanes <= 16:
         found.append(Problem("--lanes", "threads", f"{lanes}", "1 to 16"))
+    given = None
+    if kinds:
+        given = [name for text in kinds for k in text.split(",") if (name := k.strip())]
+        if not given:
+            found.append(Problem("--kinds", "names", repr(",".join(kinds)), "one kind at least"))
     if found:
         raise InputProblems(found)
-    given = None if not kinds else [k for text in kinds for k in text.split(",") if k]
     return Options(rate, address, given, limit, lanes)
+
+
+def language_problems(lang: str) -> list[Problem]:
+    """Return what is wrong with a language of the page."""
+    return [] if lang in ("en", "zh") else [Problem("--lang", "language", repr(lang), "en or zh")]
+
+
+def to_write(option: str, path: Path | None, what: str) -> list[Problem]:
+    """Return why `path` cannot be written; nothing is made.
+
+    Parameters
+    ----------
+    option : by which it was given, None: it was not
+    what : ``file`` or ``folder``, what it is going to be
+    """
+    if path is None:
+        return []
+    if path.exists() and path.is_dir() != (what == "folder"):
+        there = "is a folder" if path.is_dir() else "is a file"
+        return [Problem(option, str(path), there, f"a {what} to write")]
+    home = path if path.is_dir() else next(p for p in path.absolute().parents if p.exists())
+    if not home.is_dir():
+        return [Problem(option, str(path), f"{home} is a file", f"a {what} to write")]
+    if not os.access(home, os.W_OK | os.X_OK):
+        return [Problem(option, str(path), f"{home} cannot be written to", f"a {what} to write")]
+    return []
+
+
+def all_wrong(
+    found: list[Problem],
+    scenario: str,
+    extra: Sequence[str],
+    options: Options | None,
+    out: Path | None = None,
+) -> InputProblems:
+    """Return everything wrong with a call, where `found` has something already.
+
+    Parameters
+    ----------
+    scenario, extra : looked over as well, as far as each can be
+    options : None where they are wrong themselves
+    out : run directory to be checked, None: none
+    """
+    path = attempt(found, lambda: find_scenario(scenario))
+    prepared = None if path is None else attempt(found, lambda: prepare(path, extra, out))
+    if path is not None and prepared is not None and options is not None:
+        attempt(found, lambda: wired(prepared, options, path))
+    return InputProblems(found)

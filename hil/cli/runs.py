@@ -17,6 +17,8 @@ from hil.cli.options import (
     Limit,
     Rate,
     ScenarioName,
+    all_wrong,
+    language_problems,
     options_of,
 )  # fmt: skip
 from hil.testbed.closed import Closed
@@ -27,6 +29,7 @@ from twin.cli import ERR, OUT, print_result, reporter
 from twin.errors import RunBroken
 from twin.run import Prepared, run_scenario
 from twin.scenario.files import find_scenario
+from twin.scenario.inputs import attempt
 
 __all__ = ["carry", "columns", "failed", "replay", "run"]
 
@@ -65,16 +68,16 @@ def run(
     ] = False,
 ) -> None:
     """Close the loop over Modbus on wall time with our head-end, judge and report."""
-    if lang not in ("en", "zh"):
-        raise typer.BadParameter("en or zh", param_hint="--lang")
-    options = options_of(rate, address, kinds, limit, lanes)
-    path = find_scenario(scenario)
+    found = language_problems(lang)
+    options = attempt(found, lambda: options_of(rate, address, kinds, limit, lanes))
     extra = list(assignments or [])
     if seed is not None:
         extra.append(f"seed={seed}")
     if logic is not None:
         extra.append(f"logic={json.dumps(logic)}")
-    carry(Closed(options), path, out, extra, lang, strict)
+    if found or options is None:
+        raise all_wrong(found, scenario, extra, options, out)
+    carry(Closed(options), find_scenario(scenario), out, extra, lang, strict)
 
 
 def carry(

@@ -22,7 +22,10 @@ from hil.cli.options import (
     Limit,
     Rate,
     ScenarioName,
+    all_wrong,
+    language_problems,
     options_of,
+    to_write,
 )  # fmt: skip
 from hil.cli.runs import carry, columns
 from hil.testbed.outside import Outside
@@ -31,14 +34,17 @@ from hil.testbed.polling import poll_once
 from hil.testbed.preflight import check as check_machine
 from hil.testbed.preflight import need_of
 from hil.testbed.serve import serve as serve_only
-from hil.testbed.setup import Serving, wired
+from hil.testbed.setup import Options, Serving, wired
 from twin.cli import ERR, OUT, reporter
-from twin.errors import InputProblems, Problem
+from twin.errors import InputProblems, Problem, RunBroken
 from twin.run import Prepared, prepare
 from twin.scenario.build import calibrated, warmed
 from twin.scenario.files import find_scenario
+from twin.scenario.inputs import attempt
 
 __all__ = ["poll", "preflight", "serve"]
+
+LONGEST_PAUSE_S = 86_400.0
 
 
 def serve(
@@ -75,10 +81,14 @@ def serve(
     lang: Annotated[str, typer.Option(help="language of the page: en or zh")] = "en",
 ) -> None:
     """Stand a scenario's devices on the network, on wall time."""
-    options = replace(options_of(rate, address, kinds, limit, lanes), reliable=reliable)
-    _check(counterfactual, lang, duration, judge)
-    path = find_scenario(scenario)
     extra = [*(assignments or []), *([] if seed is None else [f"seed={seed}"])]
+    found = _problems(counterfactual, duration, judge) + language_problems(lang)
+    found += to_write("--inventory", inventory, "file")
+    found += [] if judge else to_write("--out", out, "folder")
+    options = attempt(found, lambda: options_of(rate, address, kinds, limit, lanes))
+    if found or options is None:
+        raise all_wrong(found, scenario, extra, options, out if judge else None)
+    options = replace(options, reliable=reliable)
 
     def opened(served: Serving) -> None:
         places = served.field.places
@@ -86,22 +96,19 @@ def serve(
             write_inventory(places, inventory)
         _say(places, as_json)
 
+    path = find_scenario(scenario)
     if judge:
         carrier = Outside(options, "rerun" if counterfactual == "rerun" else "hold", opened)
         carry(carrier, path, out, extra, lang, strict)
         return
-    with Progress(*columns(), console=ERR, transient=True, auto_refresh=False) as bar:
-        report = reporter(bar)
-        report("building", 0.0)
-        prepared, places = wired(prepare(path, extra), options, path)
-        report("calibrating the city (once)", 0.0)
-        built = calibrated(prepared.built)
-        report("running the day before (once)", 0.0)
-        prepared = Prepared(prepared.scenario, warmed(built), prepared.make)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "orders.jsonl").unlink(missing_ok=True)
-    late, counts = serve_only(prepared, places, options, duration, out, opened)
+    try:
+        prepared, places = _ready(path, extra, options)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "orders.jsonl").unlink(missing_ok=True)
+        late, counts = serve_only(prepared, places, options, duration, out, opened)
+    except KeyboardInterrupt:
+        raise RunBroken("interrupted before anything was served") from None
     ERR.print(
         f"served {counts['reads']:,} reads, {counts['writes']:,} writes, {counts['refused']:,} "
         f"refused; {late.ticks:,} ticks, lateness p99 {late.p99_ms:.2f} ms, max "
@@ -112,18 +119,27 @@ def serve(
         raise typer.Exit(1)
 
 
-def _check(counterfactual: str, lang: str, duration: float | None, judge: bool) -> None:
+def _ready(path: Path, extra: list[str], options: Options) -> tuple[Prepared, Places]:
+    """Return a scenario calibrated and warm, and where its devices will stand."""
+    with Progress(*columns(), console=ERR, transient=True, auto_refresh=False) as bar:
+        report = reporter(bar)
+        report("building", 0.0)
+        prepared, places = wired(prepare(path, extra), options, path)
+        report("calibrating the city (once)", 0.0)
+        built = calibrated(prepared.built)
+        report("running the day before (once)", 0.0)
+        return replace(prepared, built=warmed(built)), places
+
+
+def _problems(counterfactual: str, duration: float | None, judge: bool) -> list[Problem]:
     found = []
     if counterfactual not in ("hold", "rerun"):
         found.append(Problem("--counterfactual", "mode", repr(counterfactual), "hold or rerun"))
-    if lang not in ("en", "zh"):
-        found.append(Problem("--lang", "language", repr(lang), "en or zh"))
     if duration is not None and not duration > 0.0:
         found.append(Problem("--duration", "seconds", f"{duration:g}", "above 0"))
     if judge and duration is not None:
         found.append(Problem("--duration", "with --judge", f"{duration:g}", "the scenario's end"))
-    if found:
-        raise InputProblems(found)
+    return found
 
 
 def _say(places: Places, as_json: bool) -> None:
@@ -155,8 +171,9 @@ def poll(
 ) -> None:
     """Show live values of devices that stand on the network."""
     found = []
-    if not seconds > 0.0:
-        found.append(Problem("--seconds", "seconds", f"{seconds:g}", "above 0"))
+    if not 0.0 < seconds <= LONGEST_PAUSE_S:
+        allowed = f"above 0, at most {LONGEST_PAUSE_S:g}"
+        found.append(Problem("--seconds", "seconds", f"{seconds:g}", allowed))
     if rounds < 0:
         found.append(Problem("--rounds", "rounds", f"{rounds}", "0 or more"))
     if found:

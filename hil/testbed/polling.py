@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import ipaddress
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,22 +34,38 @@ def read_inventory(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         problem = Problem(str(path), "file", "does not exist", "a CSV of `hil serve --inventory`")
         raise InputProblems([problem])
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
-        if missing:
-            allowed = "columns " + ", ".join(COLUMNS)
-            raise InputProblems([Problem(str(path), "header", f"lacks {missing}", allowed)])
-        rows = list(reader)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            fields, rows = reader.fieldnames or (), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputProblems([Problem(str(path), "file", str(error), "a CSV in UTF-8")]) from None
+    missing = [c for c in COLUMNS if c not in fields]
+    if missing:
+        allowed = "columns " + ", ".join(COLUMNS)
+        raise InputProblems([Problem(str(path), "header", f"lacks {', '.join(missing)}", allowed)])
     found = [
-        Problem(str(path), f"row {number}", f"{name} {row[name]!r}", f"a whole number to {most}")
+        Problem(str(path), f"row {number}", *wrong)
         for number, row in enumerate(rows, start=2)
-        for name, most in (("port", 65535), ("unit", 255))
-        if not (row[name].isdecimal() and int(row[name]) <= most)
+        for wrong in _wrong(row)
     ]
     if found:
         raise InputProblems(found)
     return rows
+
+
+def _wrong(row: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what of a row names no device, and what would have been right."""
+    known = catalogue()
+    if row["kind"] not in known:
+        yield f"kind {row['kind']!r}", "one of " + ", ".join(known)
+    try:
+        ipaddress.IPv4Address(row["address"])
+    except ValueError:
+        yield f"address {row['address']!r}", "an IPv4 address"
+    for name, least, most in (("port", 1, 65535), ("unit", 0, 255)):
+        if not (row[name].isdecimal() and least <= int(row[name]) <= most):
+            yield f"{name} {row[name]!r}", f"a whole number, {least} to {most}"
 
 
 def poll_once(

@@ -6,18 +6,20 @@ import errno
 import os
 import resource
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from twin.errors import Problem
+from twin.errors import InputProblems, Problem
 
-__all__ = ["Finding", "Need", "check", "file_problems", "need_of"]
+__all__ = ["Finding", "Need", "check", "file_problems", "need_of", "port_problems"]
 
 RESERVED_FILES = 256  # of a process for everything that is no connection
 # Measured with `make bench-wire`: what one device adds to the serving process.
 KIB_PER_DEVICE = 24.0
 BASE_MIB = 450.0
+LAST_PORT = 65_535
+MOST_ADDRESSES = 254 * 2**16  # of 127.0.0.0/8, those that end neither in 0 nor in 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,16 @@ class Finding:
 
 
 def need_of(mode: str, devices: int, address: str, port: int, units: int) -> Need:
-    """Return what `devices` in addressing `mode` want."""
+    """Return what `devices` in addressing `mode` want.
+
+    Raises InputProblems where there are not so many ports or loopback addresses.
+    """
+    if mode == "port" and port + devices - 1 > LAST_PORT:
+        allowed = f"{LAST_PORT - port + 1} at most from this port on, or --address ip"
+        raise InputProblems([Problem("--port", "ports", f"{devices} from {port} on", allowed)])
+    if mode == "ip" and devices > MOST_ADDRESSES:
+        allowed = f"{MOST_ADDRESSES} at most, or --address unit"
+        raise InputProblems([Problem("devices", "addresses", f"{devices}", allowed)])
     if mode == "port":
         ports = tuple(("127.0.0.1", port + i) for i in range(devices))
         return Need(devices, devices, devices, 1, ports)
@@ -107,19 +118,32 @@ def _threads_bound() -> Finding:
     return Finding("listener bound to lo", "permitted", "permitted", True)
 
 
-def _ports(ports: Iterable[tuple[str, int]]) -> list[Finding]:
-    taken = []
-    count = 0
+def _refusal(address: str, port: int) -> str | None:
+    """Return why nobody can listen there, None where somebody can."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            return error.strerror or str(error)
+    return None
+
+
+def port_problems(ports: Iterable[tuple[str, int]]) -> list[Problem]:
+    """Return the ports that cannot be had, each once, tried one after the other."""
+    found: dict[int, Problem] = {}
     for address, port in ports:
-        count += 1
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError as error:
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                    raise
-                taken.append(f"{address}:{port} ({error.strerror})")
+        if port not in found and (reason := _refusal(address, port)) is not None:
+            fix = "another wire.port; `ss -ltnp` shows who listens"
+            found[port] = Problem("address", f"{address}:{port}", reason, fix)
+    return list(found.values())
+
+
+def _ports(ports: Sequence[tuple[str, int]]) -> list[Finding]:
+    taken = [f"{a}:{p} ({reason})" for a, p in ports if (reason := _refusal(a, p)) is not None]
+    count = len(ports)
     shown = ", ".join(taken[:5]) + (f" and {len(taken) - 5} more" if len(taken) > 5 else "")
     fix = "another wire.port; `ss -ltnp` shows who listens" if taken else ""
     return [Finding("ports", shown or "free", f"{count} free", not taken, fix)]

@@ -14,11 +14,11 @@ from hil.server.listen import open_listeners
 from hil.testbed.behave import WireManners
 from hil.testbed.field import Field
 from hil.testbed.places import Places, assign, map_names
-from hil.testbed.preflight import file_problems
+from hil.testbed.preflight import file_problems, port_problems
 from hil.testbed.session import TICK_MS
 from twin.clock import SECOND_MS
 from twin.engine.simulation import Simulation
-from twin.errors import InputProblems, Problem
+from twin.errors import InputProblems
 from twin.run import Prepared
 
 __all__ = ["Options", "Serving", "beats", "serving", "wired"]
@@ -76,17 +76,14 @@ def wired(prepared: Prepared, options: Options, file: Path) -> tuple[Prepared, P
 
 def _check_machine(places: Places) -> None:
     """Try the listeners, and count the files; raises InputProblems with what cannot be had."""
-    found: list[Problem] = []
-    listeners = 0
-    try:
-        opened = open_listeners(places.endpoints)
-    except InputProblems as error:
-        found += error.problems
-    else:
-        listeners = len(opened)
-        for one in opened:
-            one.close()
-    found += file_problems(listeners, len(places.endpoints))
+    endpoints = places.endpoints
+    found = file_problems(len({e.port for e in endpoints}), len(endpoints))
+    if found:  # perhaps too few to open all listeners at once
+        raise InputProblems([*found, *port_problems((e.address, e.port) for e in endpoints)])
+    opened = open_listeners(endpoints)
+    for one in opened:
+        one.close()
+    found = file_problems(len(opened), len(endpoints))
     if found:
         raise InputProblems(found)
 
