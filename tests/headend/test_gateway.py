@@ -9,7 +9,7 @@ import numpy as np
 
 from hil.headend import DeviceEntry, Habits, HeadEnd
 from hil.registers.files import shipped_maps
-from tests.headend.fakes import FakeServer
+from tests.headend.fakes import FakeServer, Session
 from tests.headend.worlds import device_of, inventory
 from twin.record.exchange import Outcome, SetPoint
 
@@ -77,9 +77,9 @@ def test_a_gap_is_kept_between_the_requests_of_a_line() -> None:
     arrived: list[float] = []
     server = metered(5)
 
-    def reply(session: object, request: bytes) -> bytes | None:
+    def reply(session: Session, request: bytes) -> bytes | None:
         arrived.append(time.monotonic())
-        return server.honest(session, request)  # type: ignore[arg-type]
+        return server.honest(session, request)
 
     server.reply = reply
     with (
@@ -126,3 +126,20 @@ def test_a_dead_gateway_ends_its_round_early() -> None:
         with HeadEnd(meters(server, 100), kinds, habits=habits) as headend:
             headend.poll(["meter"], 0, 30.0)
             assert server.requests == 12
+
+
+def test_a_gateway_that_hangs_up_after_every_answer_is_read_to_the_end() -> None:
+    server = metered(10)
+
+    def reply(session: Session, request: bytes) -> bytes | None:
+        server.loop.call_later(0.005, session.transport.close)
+        return server.honest(session, request)
+
+    server.reply = reply
+    kinds = {"meter": inventory("meter", 10)}
+    with server, HeadEnd(meters(server, 10), kinds, habits=Habits(gap_s=0.02)) as headend:
+        for now_ms in (0, 1000):
+            reading = headend.poll(["meter"], now_ms, 5.0)["meter"]
+            assert reading.value[0].tolist() == list(range(10))
+            assert reading.time_ms.tolist() == [now_ms] * 10
+        assert server.requests == 20
