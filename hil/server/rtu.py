@@ -30,12 +30,13 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from hil.kernels import modbus as mb
 from hil.kernels.image import Bank, Layout
 from hil.kernels.protocol import answer
-from hil.server.behaviour import Act, Behaviour, Link, WireManner
+from hil.server.behaviour import GAPS, Act, Behaviour, Link, WireManner
 from twin.errors import InputProblems, Problem
 
 __all__ = ["SerialLine", "SerialServer"]
 
 SHORTEST, LONGEST = 4, 256
+MOST_UNITS = 247
 # Silence that ends a request [s]; the standard's 3.5 characters are lost in an operating system.
 GAP_S = 0.05
 JOIN_S = 10.0
@@ -47,7 +48,7 @@ COUNTED = {15: (6, 9), 16: (6, 9), 23: (10, 13)}
 
 @dataclass(frozen=True, slots=True)
 class SerialLine:
-    """A serial line; `port` is a device such as ``/dev/ttyUSB0`` or a pseudo-terminal."""
+    """A serial line; `port` is a device such as ``/dev/ttyUSB0``, or a pseudo-terminal."""
 
     port: str
     baudrate: int = 9600
@@ -166,7 +167,8 @@ class _Context:
             if reaction.act == Act.REFUSE:
                 server.bank.refused[server.lane, device] += 1
                 return bytes([pdu[0] | 0x80, reaction.code])
-        head = bytes(4) + (len(pdu) + 1).to_bytes(2, "big") + bytes([unit])
+        own = int(server.bank.unit[device])  # which it may have elsewhere, by TCP
+        head = bytes(4) + (len(pdu) + 1).to_bytes(2, "big") + bytes([own])
         frame = np.frombuffer(head + pdu, np.uint8).copy()  # the kernel is compiled for writable
         end = answer(
             server.bank, server.layout, (server.lane, device, 1), frame, (0, len(frame)),
@@ -178,13 +180,14 @@ class _Context:
 class SerialServer:
     """Serves devices on one serial line, from `start` to `stop` or inside a ``with``.
 
-    Raises InputProblems in `start` where the line cannot be opened.
+    Raises InputProblems: for every unit, device and lane that cannot be, and in `start` where the
+    line cannot be opened.
 
     Parameters
     ----------
     bank, layout : what devices hold
     line : where
-    devices : on the line, told apart by their unit numbers
+    units : devices by unit number, 1 to 247; or devices, each with the number that the bank has
     lane : of the bank's queue; no other server may write to it
     manners, seed : by device
     """
@@ -194,21 +197,46 @@ class SerialServer:
         bank: Bank,
         layout: Layout,
         line: SerialLine,
-        devices: Sequence[int],
+        units: Mapping[int, int] | Sequence[int],
         lane: int,
         manners: Mapping[int, WireManner] | None = None,
         seed: int = 0,
     ) -> None:
         self.bank, self.layout, self.line, self.lane, self.seed = bank, layout, line, lane, seed
-        self.device_of = {int(bank.unit[d]): d for d in devices}
-        if len(self.device_of) < len(devices):
-            raise ValueError(f"{line.port}: two devices with one unit number")
-        self.behaviours = {d: Behaviour(m, seed, d) for d, m in (manners or {}).items()}
+        if isinstance(units, Mapping):
+            self.device_of = dict(units)
+        else:
+            self.device_of = {int(bank.unit[d]): d for d in units}
+            if len(self.device_of) < len(units):
+                raise ValueError(f"{line.port}: two devices with one unit number")
+        self._check()
+        self._own_gaps = bank.gaps.copy()
+        self.behaviours: dict[int, Behaviour] = {}
+        for device, manner in (manners or {}).items():
+            self.set_manner(device, manner)
         self.requests = self.spoilt = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._error: BaseException | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name=line.port, daemon=True)
+
+    def _check(self) -> None:
+        port = self.line.port
+        known, lanes = len(self.bank.base), len(self.bank.queue_count)
+        found = [
+            Problem(
+                port,
+                f"unit {unit}",
+                f"device {device}",
+                f"units 1 to 247, devices 0 to {known - 1}",
+            )
+            for unit, device in self.device_of.items()
+            if not (1 <= unit <= MOST_UNITS and 0 <= device < known)
+        ]
+        if not 0 <= self.lane < lanes:
+            found.append(Problem(port, "lane", str(self.lane), f"0 to {lanes - 1}"))
+        if found:
+            raise InputProblems(found)
 
     def start(self) -> None:
         """Open the line and serve."""
@@ -245,6 +273,10 @@ class SerialServer:
             self.behaviours.pop(device, None)
         else:
             self.behaviours[device] = Behaviour(manner, self.seed, device)
+        gaps = None if manner is None else manner.gaps
+        self.bank.gaps[device] = self._own_gaps[device] if gaps is None else GAPS[gaps]
+        gaps = None if manner is None else manner.gaps
+        self.bank.gaps[device] = self._own_gaps[device] if gaps is None else GAPS[gaps]
 
     def stats(self) -> dict[str, int]:
         """Return ``requests``, answers ``spoilt``, gap ``violations`` and requests ``lost``."""
@@ -259,7 +291,7 @@ class SerialServer:
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
-        except (RuntimeError, OSError) as error:
+        except Exception as error:  # whatever a line has: start() says so
             self._error = error
             self._ready.set()
 
@@ -282,7 +314,7 @@ class SerialServer:
         await server.serve_forever(background=True)
         self._ready.set()
         await self._done.wait()
-        await server.shutdown()  # type: ignore[no-untyped-call]  # type: ignore[no-untyped-call]
+        await server.shutdown()  # type: ignore[no-untyped-call]
 
     def _trace(self, sending: bool, data: bytes) -> bytes:
         """Spoil the checksum of an answer where the device's manner says so."""
