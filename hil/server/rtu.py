@@ -154,9 +154,11 @@ class _Context:
         """Return the PDU that answers another, None for silence."""
         server = self.server
         device = server.device_of.get(unit)
-        if device is None or server.bank.silent[device] == 1:
+        if device is None:
             return None
         server.requests += 1
+        if server.bank.silent[device] == 1:
+            return None
         behaviour = server.behaviours.get(device)
         if behaviour is not None:
             now_s = time.monotonic()
@@ -279,7 +281,7 @@ class SerialServer:
         self.bank.gaps[device] = self._own_gaps[device] if gaps is None else GAPS[gaps]
 
     def stats(self) -> dict[str, int]:
-        """Return ``requests``, answers ``spoilt``, gap ``violations`` and requests ``lost``."""
+        """Return ``requests`` to our units, answers ``spoilt``, gap ``violations`` and requests ``lost``."""
         known = self.behaviours.values()
         return {
             "requests": self.requests,
