@@ -11,6 +11,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
+from hil.cli.options import to_write
 from hil.registers.files import load_map, shipped_maps, unreached
 from hil.registers.pointtable import describe, export_table, read_choices, recognise
 from twin.cli import ERR, OUT
@@ -100,12 +101,14 @@ def import_(
     found = recognise(path, choices, _samples(sample or []))
     ERR.print(describe(found))
     problems = [doubt.problem(found.file) for doubt in found.doubts] + list(found.problems)
+    problems += to_write("--out", out, "file")
     if problems or found.map is None:
         raise InputProblems(problems)
     text = found.map.model_dump_json(by_alias=True, exclude_defaults=True, indent=1)
     if out is None:
         OUT.print(f"{len(found.map.points)} points; --out FILE.json keeps the map")
         return
+    out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".part")
     partial.write_text(
         json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"

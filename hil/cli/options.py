@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from twin.scenario.inputs import attempt
 
 __all__ = [
     "Address", "Assignments", "Kinds", "Lanes", "Limit", "Rate", "ScenarioName", "all_wrong",
-    "language_problems", "options_of", "to_write",
+    "language_problems", "line_problems", "options_of", "to_write",
 ]  # fmt: skip
 
 ScenarioName = Annotated[str, typer.Argument(help="path, folder or name of a shipped scenario")]
@@ -109,3 +110,15 @@ def all_wrong(
     if path is not None and prepared is not None and options is not None:
         attempt(found, lambda: wired(prepared, options, path))
     return InputProblems(found)
+
+
+def line_problems(path: Path | None) -> list[Problem]:
+    """Return why `path` is no serial line; it is not opened, which could hang up the other end."""
+    if path is None:
+        return []
+    allowed = "a serial line such as /dev/ttyUSB0, or a pseudo-terminal"
+    if not path.exists():
+        return [Problem("--serial", str(path), "does not exist", allowed)]
+    if not stat.S_ISCHR(path.stat().st_mode):
+        return [Problem("--serial", str(path), "is no serial line", allowed)]
+    return []

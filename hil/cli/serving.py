@@ -24,6 +24,7 @@ from hil.cli.options import (
     ScenarioName,
     all_wrong,
     language_problems,
+    line_problems,
     options_of,
     to_write,
 )  # fmt: skip
@@ -76,6 +77,10 @@ def serve(
     reliable: Annotated[
         bool, typer.Option("--reliable", help="every device answers: no lost poll, no lost contact")
     ] = False,
+    serial: Annotated[
+        Path | None, typer.Option(help="serial line on which the devices answer as well (RTU)")
+    ] = None,
+    baud: Annotated[int, typer.Option(min=1_200, max=1_000_000, help="of the line")] = 9_600,
     assignments: Assignments = None,
     seed: Annotated[int | None, typer.Option(min=0, help="chance of the day")] = None,
     lang: Annotated[str, typer.Option(help="language of the page: en or zh")] = "en",
@@ -83,18 +88,19 @@ def serve(
     """Stand a scenario's devices on the network, on wall time."""
     extra = [*(assignments or []), *([] if seed is None else [f"seed={seed}"])]
     found = _problems(counterfactual, duration, judge) + language_problems(lang)
-    found += to_write("--inventory", inventory, "file")
+    found += to_write("--inventory", inventory, "file") + line_problems(serial)
     found += [] if judge else to_write("--out", out, "folder")
     options = attempt(found, lambda: options_of(rate, address, kinds, limit, lanes))
     if found or options is None:
         raise all_wrong(found, scenario, extra, options, out if judge else None)
-    options = replace(options, reliable=reliable)
+    line = None if serial is None else str(serial)
+    options = replace(options, reliable=reliable, serial=line, baud=baud)
 
     def opened(served: Serving) -> None:
         places = served.field.places
         if inventory is not None:
             write_inventory(places, inventory)
-        _say(places, as_json)
+        _say(places, as_json, options)
 
     path = find_scenario(scenario)
     if judge:
@@ -142,11 +148,14 @@ def _problems(counterfactual: str, duration: float | None, judge: bool) -> list[
     return found
 
 
-def _say(places: Places, as_json: bool) -> None:
+def _say(places: Places, as_json: bool, options: Options) -> None:
     """Say what listens where."""
     if as_json:
         rows = [d.columns() for d in places.devices]
-        sys.stdout.write(json.dumps({"devices": rows}, ensure_ascii=False) + "\n")
+        said: dict[str, object] = {"devices": rows}
+        if options.serial is not None:
+            said["serial"] = {"port": options.serial, "baud": options.baud, "first_unit": 1}
+        sys.stdout.write(json.dumps(said, ensure_ascii=False) + "\n")
         sys.stdout.flush()
         return
     table = Table(box=SIMPLE, pad_edge=False, title="listening", title_justify="left")
@@ -158,6 +167,9 @@ def _say(places: Places, as_json: bool) -> None:
         maps = ", ".join(dict.fromkeys(d.map for d in mine))
         table.add_row(kind, f"{len(mine):,}", ends[0], ends[1], escape(maps))
     OUT.print(table)
+    if options.serial is not None:
+        OUT.print(f"serial line {options.serial}, {options.baud} baud: units from 1 on, in the "
+                  "order of the inventory", highlight=False)  # fmt: skip
     OUT.print(f"{len(places.devices):,} devices; Ctrl-C ends.", highlight=False)
 
 

@@ -80,7 +80,7 @@ class Field:
             {name: self._values(name) for name in self.kinds},
             [d.name for d in places.devices],
             np.array([d.unit for d in places.devices], np.uint8),
-            lanes + 1,  # one more for devices with manners
+            lanes + 2,  # one more for devices with manners, and one for a serial line
         )
         self.commands = Commands(self.bank, self.kinds)
         kind_of = np.array([d.kind for d in places.devices])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from hil.server import Server
+from hil.server import SerialLine, SerialServer, Server
 from hil.server.listen import open_listeners
 from hil.testbed.behave import WireManners
 from hil.testbed.field import Field
@@ -18,10 +18,13 @@ from hil.testbed.preflight import file_problems, port_problems
 from hil.testbed.session import TICK_MS
 from twin.clock import SECOND_MS
 from twin.engine.simulation import Simulation
-from twin.errors import InputProblems
+from twin.errors import InputProblems, Problem
 from twin.run import Prepared
 
 __all__ = ["Options", "Serving", "beats", "serving", "wired"]
+
+
+MOST_UNITS = 247  # on a serial line
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ class Options:
     """What the command line says about the wire; None takes the scenario's own.
 
     `limit` is the number of devices of a kind that are served at most; with `reliable` every
-    device answers, whatever the scenario's chance says of lost polls and lost contact.
+    device answers, whatever the scenario's chance says of lost polls and lost contact. On a
+    `serial` line the devices answer as units from 1 on, in the order of the inventory.
     """
 
     rate: float = 1.0
@@ -39,6 +43,8 @@ class Options:
     lanes: int = 1
     body: str = "auto"
     reliable: bool = False
+    serial: str | None = None
+    baud: int = 9600
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +54,15 @@ class Serving:
     field: Field
     server: Server
     manners: WireManners
+    serial: SerialServer | None = None
 
     def change(self, now_ms: int) -> None:
         """Begin and end the manners of this moment."""
         changes = self.manners.changes(now_ms)
         for device, manner in changes.items():
             self.server.set_manner(device, manner)
+            if self.serial is not None:
+                self.serial.set_manner(device, manner)
         if changes:
             self.manners.scale(now_ms)
 
@@ -71,6 +80,10 @@ def wired(prepared: Prepared, options: Options, file: Path) -> tuple[Prepared, P
         built.world.inventory, wire, scenario.seed, str(file), options.kinds, options.limit
     )
     _check_machine(places)
+    if options.serial is not None and len(places.devices) > MOST_UNITS:
+        allowed = f"at most {MOST_UNITS} on a line: --kinds, --limit"
+        problem = Problem("--serial", options.serial, f"{len(places.devices)} devices", allowed)
+        raise InputProblems([problem])
     return beats(prepared), places
 
 
@@ -125,5 +138,18 @@ def serving(
         seed=prepared.scenario.seed,
     )
     manners.scale(run.now_ms)
-    with server:
-        yield Serving(field, server, manners)
+    with ExitStack() as stack:
+        stack.enter_context(server)
+        serial = None
+        if options.serial is not None:
+            serial = SerialServer(
+                bank.arrays,
+                bank.compiled.layout,
+                SerialLine(options.serial, options.baud),
+                {d.number + 1: d.number for d in places.devices},
+                lane=options.lanes,  # the portable body has the last one
+                manners=manners.at_start(),
+                seed=prepared.scenario.seed,
+            )
+            stack.enter_context(serial)
+        yield Serving(field, server, manners, serial)
