@@ -242,6 +242,9 @@ class SerialServer:
 
     def start(self) -> None:
         """Open the line and serve."""
+        frame, out = np.zeros(12, np.uint8), np.zeros(mb.LONGEST_ADU, np.uint8)
+        # Compiled before the first client asks: to unit 0 nobody answers.
+        answer(self.bank, self.layout, (self.lane, 0, 1), frame, (0, 12), 0, out, 0)
         self._thread.start()
         self._ready.wait()
         if self._error is not None:
