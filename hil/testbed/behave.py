@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hil.registers.bank import RegisterBank
+from hil.registers.schema import WirePoint
 from hil.server import WireManner
 from hil.testbed.places import Places
 from twin.chance import generator
@@ -64,10 +65,18 @@ class WireManners:
         """Return the manners in force when the run begins, by device."""
         return self._in_force(self.start_ms)
 
+    def turns(self, now_ms: int) -> bool:
+        """Return whether any manner begins or ends at `now_ms`."""
+        return any(now_ms in (begin, end) for begin, end, *_ in self.rows)
+
+    def of_all(self, now_ms: int) -> Mapping[int, WireManner | None]:
+        """Return what holds at `now_ms` for every device that has a manner at any time."""
+        now = self._in_force(now_ms)
+        named = {device for _, _, devices, keys, *_ in self.rows if keys for device in devices}
+        return {device: now.get(device) for device in sorted(named)}
+
     def changes(self, now_ms: int) -> Mapping[int, WireManner | None]:
         """Return the devices whose manner changes at `now_ms`; None ends it."""
-        if all(now_ms not in (begin, end) for begin, end, *_ in self.rows):
-            return {}
         before, now = self._in_force(now_ms - 1), self._in_force(now_ms)
         return {
             device: now.get(device)
@@ -85,17 +94,27 @@ class WireManners:
         return {device: WireManner(**own) for device, own in keys.items()}  # type: ignore[arg-type]
 
     def scale(self, now_ms: int) -> None:
-        """Set or end the wrong scales of `now_ms`; a device's point is shown times a factor."""
+        """Set or end the wrong scales of `now_ms`: a point is shown times a factor.
+
+        A point of the twin is wrong in every register that shows it; without a name everything
+        measured (遥测) is.
+        """
         bank = self.bank
         if all(row[4] is None for row in self.rows):
             return
         for number, group in enumerate(bank.groups):
-            points = [p.name for p in bank.compiled.maps[group.map].points]
+            points = bank.compiled.maps[group.map].points
             trim = np.ones((len(group.devices), len(points)))
             for begin, end, devices, _, factor, name in self.rows:
                 if factor is None or not begin <= now_ms or (end is not None and now_ms >= end):
                     continue
-                columns = [i for i, p in enumerate(points) if name in (None, p)]
+                columns = [i for i, p in enumerate(points) if _shows(p, name)]
                 hit = np.flatnonzero(np.isin(group.devices, list(devices)))
                 trim[np.ix_(hit, np.array(columns, np.int64))] = factor
             bank.trim[number] = trim if (trim != 1.0).any() else np.empty((0, 0))
+
+
+def _shows(point: WirePoint, name: str | None) -> bool:
+    """Return whether a register shows point `name` of the twin, or any that is measured."""
+    behind = None if point.source is None else point.source.point
+    return behind is not None and (point.cls == "yc" if name is None else behind == name)

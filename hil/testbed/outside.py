@@ -83,6 +83,7 @@ class Outside:
             for number, announced in enumerate(passes):
                 if number > 0:
                     served.field.attach(prepared.built.start(None))
+                    served.restart(prepared.built.world.start_ms)
                 last = number == len(passes) - 1
                 self._pass(prepared, served, announced, keep if last else _nowhere, progress)
                 final = served.field.run

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from hil.server import SerialLine, SerialServer, Server
+from hil.server import SerialLine, SerialServer, Server, WireManner
 from hil.server.listen import open_listeners
 from hil.testbed.behave import WireManners
 from hil.testbed.field import Field
@@ -58,13 +58,19 @@ class Serving:
 
     def change(self, now_ms: int) -> None:
         """Begin and end the manners of this moment."""
-        changes = self.manners.changes(now_ms)
-        for device, manner in changes.items():
+        if self.manners.turns(now_ms):
+            self._set(self.manners.changes(now_ms), now_ms)
+
+    def restart(self, now_ms: int) -> None:
+        """Take the manners of `now_ms` whatever was in force before: time has gone back."""
+        self._set(self.manners.of_all(now_ms), now_ms)
+
+    def _set(self, manners: Mapping[int, WireManner | None], now_ms: int) -> None:
+        for device, manner in manners.items():
             self.server.set_manner(device, manner)
             if self.serial is not None:
                 self.serial.set_manner(device, manner)
-        if changes:
-            self.manners.scale(now_ms)
+        self.manners.scale(now_ms)
 
 
 def wired(prepared: Prepared, options: Options, file: Path) -> tuple[Prepared, Places]:
