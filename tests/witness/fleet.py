@@ -116,6 +116,7 @@ class Fleet:
         )  # fmt: skip
         self.first_row, self.units = first_row, units
         self.shown = {k: self._shown(k) for k in self.kinds}
+        self.spots: dict[str, tuple[Spot, ...]] = self._spots()
         self.reset()
 
     def _values(self, kind: str) -> KindValues:

@@ -15,7 +15,7 @@ TABLES = {"coil": "0", "discrete": "1", "input": "3", "holding": "4"}
 MOST = 125  # values a call
 TIMEOUT_S = 30.0
 # It sleeps 20 ms a call, so that calls go side by side.
-AT_ONCE = 8
+AT_ONCE = 16
 LINE = re.compile(r"^\[(\d+)\]: \t(\S+)", re.MULTILINE)
 REFUSALS = {"Illegal function": 1, "Illegal data address": 2, "Illegal data value": 3,
             "Slave device or server failure": 4, "Slave device or server is busy": 6}  # fmt: skip
