@@ -91,7 +91,7 @@ def carry(
     """Run a scenario over a carrier with a wire, and say how it went."""
 
     def check(prepared: Prepared) -> Prepared:
-        prepared, places = wired(prepared, carrier.options, path)
+        places = wired(prepared, carrier.options, path)
         carrier.stand(places, Path("out") / prepared.scenario.name if out is None else out)
         return prepared
 

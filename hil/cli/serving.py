@@ -35,7 +35,7 @@ from hil.testbed.polling import poll_once
 from hil.testbed.preflight import check as check_machine
 from hil.testbed.preflight import need_of
 from hil.testbed.serve import serve as serve_only
-from hil.testbed.setup import Options, Serving, wired
+from hil.testbed.setup import Options, Serving, beats, wired
 from twin.cli import ERR, OUT, reporter
 from twin.errors import InputProblems, Problem, RunBroken
 from twin.run import Prepared, prepare
@@ -130,11 +130,12 @@ def _ready(path: Path, extra: list[str], options: Options) -> tuple[Prepared, Pl
     with Progress(*columns(), console=ERR, transient=True, auto_refresh=False) as bar:
         report = reporter(bar)
         report("building", 0.0)
-        prepared, places = wired(prepare(path, extra), options, path)
+        prepared = prepare(path, extra)
+        places = wired(prepared, options, path)
         report("calibrating the city (once)", 0.0)
         built = calibrated(prepared.built)
         report("running the day before (once)", 0.0)
-        return replace(prepared, built=warmed(built)), places
+        return beats(replace(prepared, built=warmed(built))), places
 
 
 def _problems(counterfactual: str, duration: float | None, judge: bool) -> list[Problem]:

@@ -19,7 +19,7 @@ from hil.testbed.partner import Answer, Partner, PartnerSpec, own_folder
 from hil.testbed.places import DISPATCHER, NOWHERE, Places
 from hil.testbed.records import WireRecords
 from hil.testbed.session import Session
-from hil.testbed.setup import Options, serving
+from hil.testbed.setup import Options, beats, serving
 from twin.clock import MINUTE_MS, SECOND_MS
 from twin.engine.recorder import true_fleet
 from twin.engine.simulation import Simulation
@@ -79,6 +79,7 @@ class Closed:
         keep: Callable[[str, History], None],
     ) -> Branches:
         """Run the scenario on wall time, then what would have been without each order."""
+        prepared = beats(prepared)
         built = prepared.built
         run = built.start(None)
         keep("undisturbed", recorder_of(run).history)

@@ -19,7 +19,7 @@ from hil.testbed.dispatcher import Dispatcher, fleet_inventory
 from hil.testbed.places import NOWHERE, Places
 from hil.testbed.records import WireRecords
 from hil.testbed.session import Session
-from hil.testbed.setup import Options, Serving, serving
+from hil.testbed.setup import Options, Serving, beats, serving
 from twin.clock import MINUTE_MS
 from twin.engine.recorder import true_fleet
 from twin.engine.simulation import Simulation
@@ -70,6 +70,7 @@ class Outside:
         keep: Callable[[str, History], None],
     ) -> Branches:
         """Serve the scenario on wall time, once or as often as it has orders and once more."""
+        prepared = beats(prepared)
         orders = prepared.built.orders
         run = prepared.built.start(None)
         keep("undisturbed", recorder_of(run).history)

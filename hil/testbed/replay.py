@@ -46,8 +46,8 @@ def replay_run(directory: Path) -> Replayed:
     if missing:
         allowed = "the directory of a finished run"
         raise InputProblems([Problem(str(directory), name, "missing", allowed) for name in missing])
-    prepared = beats(prepare(directory / "scenario.toml", []))
-    built = warmed(calibrated(prepared.built))
+    prepared = prepare(directory / "scenario.toml", [])
+    built = beats(replace(prepared, built=warmed(calibrated(prepared.built)))).built
     commands = commands_of(directory / "orders.parquet", built.world.inventory)
     entries = [notice_entry(order) for order in built.orders] + list(entries_of(commands))
     world = replace(built.world, timeline=tuple(sorted((*built.world.timeline, *entries))))

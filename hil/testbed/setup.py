@@ -73,8 +73,8 @@ class Serving:
         self.manners.scale(now_ms)
 
 
-def wired(prepared: Prepared, options: Options, file: Path) -> tuple[Prepared, Places]:
-    """Return the scenario with the beats of the wire, and where its devices will stand.
+def wired(prepared: Prepared, options: Options, file: Path) -> Places:
+    """Return where a scenario's devices will stand.
 
     Raises InputProblems with everything in it that the wire cannot do.
     """
@@ -90,7 +90,7 @@ def wired(prepared: Prepared, options: Options, file: Path) -> tuple[Prepared, P
         allowed = f"at most {MOST_UNITS} on a line: --kinds, --limit"
         problem = Problem("--serial", options.serial, f"{len(places.devices)} devices", allowed)
         raise InputProblems([problem])
-    return beats(prepared), places
+    return places
 
 
 def _check_machine(places: Places) -> None:
@@ -110,6 +110,7 @@ def _check_machine(places: Places) -> None:
 def beats(prepared: Prepared) -> Prepared:
     """Return the scenario with the beats of the wire: ticks of a second, its grid period.
 
+    The day before is run without them: a run on the wire starts where a direct one does.
     The world then knows the register map of each device, which manners may name.
     """
     built, period_s = prepared.built, prepared.scenario.wire.grid_period_s
