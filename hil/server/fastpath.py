@@ -139,12 +139,15 @@ class Server:
         self._next = 0
         self._portable: PortableBody | None = None
         self._acceptor: Acceptor | None = None
+        self._stopped = False
         self._waiting = dict(manners or {})
 
     # -- begin and end -------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Listen and serve."""
+        """Listen and serve; once."""
+        if self._acceptor is not None:
+            raise RuntimeError("a server starts once")
         listeners = open_listeners(self.endpoints)
         try:
             files = min(_open_files(), MOST_FILES)
@@ -171,8 +174,10 @@ class Server:
 
     def stop(self) -> None:
         """Close every connection and end every thread; the bank stays as it is."""
-        if self._acceptor is not None:
-            self._acceptor.stop()
+        if self._acceptor is None or self._stopped:
+            return
+        self._stopped = True
+        self._acceptor.stop()
         if self._portable is not None:
             self._portable.stop()
         for lane in self._lanes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -171,6 +174,41 @@ def test_stop_closes_everything_and_start_again_works(bank: RegisterBank, body: 
         assert held.recv(1) == b""
         held.close()
         assert threading.active_count() == before
+
+
+def test_where_files_run_out_a_client_is_told(bank: RegisterBank, body: str) -> None:
+    with serving(bank, body) as server, Client(server.endpoints[0]) as held:
+        assert who(held) == b"rig-0"
+        late = [socket.socket() for _ in range(3)]
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(s.fileno() for s in late) + 1, before[1]))
+        fill: list[int] = []
+        try:
+            with suppress(OSError):
+                while True:
+                    fill.append(os.dup(0))
+            for one in late:
+                one.settimeout(5.0)
+                one.connect((server.endpoints[1].address, server.endpoints[1].port))
+                assert one.recv(1) == b""
+            assert who(held) == b"rig-0"
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            for fd in fill:
+                os.close(fd)
+            for one in late:
+                one.close()
+        wait_for(lambda: server.stats()["turned_away"] == 3)
+        with Client(server.endpoints[1]) as again:
+            assert who(again) == b"rig-1"
+
+
+def test_a_server_starts_once_and_may_be_stopped_twice(bank: RegisterBank, body: str) -> None:
+    with serving(bank, body) as server:
+        with pytest.raises(RuntimeError, match="once"):
+            server.start()
+        server.stop()
+    assert server.stats()["open"] == 0
 
 
 def test_a_bank_without_a_queue_for_the_portable_body_is_a_mistake(bank: RegisterBank) -> None:

@@ -139,7 +139,7 @@ PAIRS = [pair(number, number) for number in range(len(MAPS))]
 
 @pytest.mark.parametrize("number", range(len(MAPS)))
 @given(stream=st.lists(frames(), max_size=12), refusal=st.sampled_from([0, 0, 0, 4]))
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_parser_answers_as_the_reference_does(
     number: int, stream: list[bytes], refusal: int
 ) -> None:
@@ -177,3 +177,38 @@ def test_a_frame_is_whole_at_its_last_byte_and_not_before(
     assert n in (full, protocol.NEED_MORE) or cut < 6
     if n > 0:
         assert n == 6 + int.from_bytes(whole[4:6], "big") <= cut
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 2), (0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 0x80, 0x90)])
+def test_an_identity_that_does_not_fit_comes_in_parts(numbers: tuple[int, ...]) -> None:
+    objects = {n: bytes([65 + n % 26]) * (60 + n % 7) for n in numbers}
+    packed = b"".join(bytes([n, len(text)]) + text for n, text in objects.items())
+    bank = rig_bank(1)
+    first = np.zeros(len(bank.arrays.base) + 1, np.int64)
+    first[1:] = len(packed)
+    arrays = bank.arrays._replace(
+        identity=np.frombuffer(packed, np.uint8).copy(), identity_first=first
+    )
+    out = np.zeros(300, np.uint8)
+    known = pair(0, 0)
+    known.objects = objects
+    for code in (1, 2, 3):
+        wanted, heard = 0, {}
+        for _ in range(len(objects)):
+            data = struct.pack(">HHHB", 9, 0, 5, 1) + bytes([43, 14, code, wanted])
+            frame = np.frombuffer(data, np.uint8)
+            end = protocol.answer(
+                arrays, bank.compiled.layout, (0, 0, 1), frame, (0, len(data)), 1, out, 0
+            )
+            answer = out[:end].tobytes()
+            assert (answer, False) == known.serve(data)
+            assert end <= 260
+            at = 14
+            for _ in range(answer[13]):
+                heard[answer[at]] = answer[at + 2 : at + 2 + answer[at + 1]]
+                at += 2 + answer[at + 1]
+            if answer[11] == 0:
+                break
+            wanted = answer[12]
+        most = {1: 2, 2: 0x7F, 3: 0xFF}[code]
+        assert heard == {n: t for n, t in objects.items() if n <= most}
