@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # numba's decorator hides what a caller passes
         """Set ``array[index]``; everything before it is written before it."""
 
     def fence() -> None:
-        """Keep reads and writes on their side of this line."""
+        """Keep reads and writes on their side of this line; a read may pass an earlier write."""
 
 else:
 
@@ -52,10 +52,10 @@ else:
 
     @intrinsic
     def fence(typingctx):
-        """Keep reads and writes on their side of this line."""
+        """Keep reads and writes on their side of this line; a read may pass an earlier write."""
 
         def codegen(context, builder, signature, args):
-            builder.fence("seq_cst")
+            builder.fence("acq_rel")
             return ir.Constant(ir.IntType(8), 0)
 
         return types.uint8(), codegen

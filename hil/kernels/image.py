@@ -42,9 +42,10 @@ FACTOR_COLUMNS = 5
 SEG_TABLE, SEG_START, SEG_COUNT, SEG_BYTE, SEG_REGISTER = range(5)
 SEGMENT_COLUMNS = 5
 # Columns of `Layout.register`: how many registers from here on are defined without a gap, how
-# far the next defined one is, the point that lies here (-1: none).
-RUN, NEXT, OWNER = range(3)
-REGISTER_COLUMNS = 3
+# far the next defined one is, the point that lies here (-1: none), how far the next one is that
+# can only be written.
+RUN, NEXT, OWNER, BARRED = range(4)
+REGISTER_COLUMNS = 4
 
 
 class Layout(NamedTuple):
@@ -54,7 +55,7 @@ class Layout(NamedTuple):
     ----------
     segment_first : int64[maps + 1]  first row of each map in `segment`
     segment : int64[segments, 5]
-    register : int64[registers, 3]
+    register : int64[registers, 4]
     point_first : int64[maps + 1]  first row of each map in `point`
     point : int64[points, 18]; factor : float64[points, 5]
     na : uint64[points]  raw value that says 'not implemented'

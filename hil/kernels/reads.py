@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hil.kernels import atomic
+from hil.kernels import atomic, memory
 from hil.kernels import image as im
 from hil.kernels import modbus as mb
 from hil.kernels.image import Bank, Layout
@@ -45,11 +45,7 @@ def readable(layout: Layout, gaps: int, segment: int, first: int, count: int) ->
         return False
     if gaps == im.GAP_ALL and layout.register[row, im.NEXT] >= count:
         return False
-    for i in range(row, row + count):
-        point = layout.register[i, im.OWNER]
-        if point >= 0 and layout.point[point, im.READABLE] == 0:
-            return False
-    return True
+    return bool(layout.register[row, im.BARRED] >= count)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -64,8 +60,7 @@ def copy_words(bank: Bank, device: int, byte: int, length: int, out: U1, at: int
         version = atomic.load(bank.version, front)
         if version & 1 == 1:
             continue
-        for i in range(length):
-            out[at + i] = bank.words[front, start + i]
+        memory.copy(out, at, bank.words[front], start, length)
         applied = bank.applied_ns[front]
         atomic.fence()
         if atomic.load(bank.version, front) == version:

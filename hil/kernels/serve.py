@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hil.kernels import atomic, libc
+from hil.kernels import atomic, libc, memory
 from hil.kernels import modbus as mb
 from hil.kernels.borrow import borrowed
 from hil.kernels.image import Bank, Layout
@@ -55,6 +55,8 @@ class Sockets(NamedTuple):
     state : uint8[files]; row : int64[files, 9]; held : uint8[files, 260]
     slots : uint8[lanes, slots, bytes]; free : int64[lanes, slots + 1]  how many are free, which
     given, out : uint8[lanes, bytes]  what a turn reads and what it answers
+    events : int32[lanes, 257 events]  what a wake finds; the last one is for what is asked
+    clock : int64[lanes, 8]  scratch
     control : int64[lanes, 16]
     leave : uint8[devices]  1 at an endpoint's first device: its connections are to be given back
     gone : int64[lanes, files]  ring of file descriptors given back, CONTROL counts them
@@ -67,6 +69,8 @@ class Sockets(NamedTuple):
     free: I8
     given: U1
     out: U1
+    events: I4
+    clock: I8
     control: I8
     leave: U1
     gone: I8
@@ -85,6 +89,8 @@ def sockets(files: int, lanes: int, devices: int) -> Sockets:
         free=free,
         given=np.zeros((lanes, TURN_BYTES), np.uint8),
         out=np.zeros((lanes, SLOT_BYTES), np.uint8),
+        events=np.zeros((lanes, (EVENTS + 1) * libc.EVENT_INTS), np.int32),
+        clock=np.zeros((lanes, 8), np.int64),
         control=np.zeros((lanes, CONTROL_COLUMNS), np.int64),
         leave=np.zeros(devices, np.uint8),
         gone=np.zeros((lanes, files), np.int64),
@@ -147,8 +153,7 @@ def _send(
         return
     slot = s.free[lane, s.free[lane, 0]]
     s.free[lane, 0] -= 1
-    for i in range(size - sent):
-        s.slots[lane, slot, i] = out[sent + i]
+    memory.copy(s.slots[lane, slot], 0, out, sent, size - sent)
     row = s.row[fd]
     row[SLOT], row[SENT], row[SIZE], row[MOVED_NS] = slot, 0, size - sent, now_ns
     s.state[fd] = STALLED
@@ -185,15 +190,19 @@ def _turn(
     lane: int,
     fd: int,
     epoll: int,
-    event: I4,
+    scratch: tuple[I4, I8],
     now_ns: int,
 ) -> None:
-    """Read once, answer every request that is whole, keep the rest."""
+    """Read once, answer every request that is whole, keep the rest.
+
+    A write is stamped with the moment at which it is taken up, a read with the wake's, `now_ns`.
+    """
+    event, two = scratch
     given, out = s.given[lane], s.out[lane]
     row = s.row[fd]
     held = row[HELD]
-    for i in range(held):
-        given[i] = s.held[fd, i]
+    if held > 0:
+        memory.copy(given, 0, s.held[fd], 0, held)
     got = libc.recv(fd, given.ctypes.data + held, TURN_BYTES - held, libc.DONT_WAIT)
     if got <= 0:
         if got == 0 or libc.errno() not in (libc.EAGAIN, libc.EINTR):
@@ -204,6 +213,8 @@ def _turn(
     where = (lane, row[FIRST], row[COUNT])
     n = frame_length(given, start, stop)
     while n > 0:
+        if given[start + mb.PDU_AT] > mb.READ_INPUT:
+            now_ns = libc.monotonic_ns(two)
         at = answer(bank, layout, where, given, (start, start + n), now_ns, out, at)
         start += n
         s.control[lane, REQUESTS] += 1
@@ -219,8 +230,7 @@ def _turn(
     if left > 0:
         if start > 0 or held == 0:
             row[SINCE_NS] = now_ns
-        for i in range(left):
-            s.held[fd, i] = given[start + i]
+        memory.copy(s.held[fd], 0, given, start, left)
     if at > 0:
         _send(s, lane, fd, epoll, out, at, now_ns, event)
 
@@ -265,9 +275,8 @@ def serve(
         that a connection is given back
     """
     bank, layout, s = borrowed(held_bank), borrowed(held_layout), borrowed(held)
-    events = np.zeros(EVENTS * libc.EVENT_INTS, np.int32)
-    event = np.zeros(libc.EVENT_INTS, np.int32)
-    two = np.zeros(2, np.int64)
+    events, two = s.events[lane], s.clock[lane]
+    event = events[EVENTS * libc.EVENT_INTS :]
     swept_ns = libc.monotonic_ns(two)
     while atomic.load(s.control[lane], STOP) == 0:
         n = libc.epoll_wait(epoll, events.ctypes.data, EVENTS, WAIT_MS)
@@ -277,8 +286,7 @@ def serve(
             if fd == wake:
                 _woken(s, lane, (epoll, wake), event)
             elif s.row[fd, LANE] == lane and s.state[fd] == OPEN:
-                _turn(bank, layout, s, lane, fd, epoll, event, now_ns)
-                now_ns = libc.monotonic_ns(two)
+                _turn(bank, layout, s, lane, fd, epoll, (event, two), now_ns)
             elif s.row[fd, LANE] == lane and s.state[fd] == STALLED:
                 _drain(s, lane, fd, (epoll, wake), now_ns, event)
         if now_ns - swept_ns > SWEEP_NS:

@@ -30,6 +30,8 @@ NOT_IMPLEMENTED = {
 }  # fmt: skip
 # Points further apart than this lie in segments of their own [registers].
 FAR = 256
+# Further than any request reaches [registers].
+BEYOND = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def compile_maps(maps: Sequence[RegisterMap], kinds: dict[str, KindInventory]) -
         for point in one.points:
             _point(rows, one, point, byte_of, kinds.get(one.kind), names)
         _owners(rows, one, owner_of, point_first[-1])
+        _bars(rows, segment_first[-2])
         point_first.append(len(rows.point))
         held.append(tuple(names))
     layout = Layout(
@@ -126,12 +129,12 @@ def _segments(
             rows.segment.append([code, first, length, at, len(rows.register)])
             defined = np.zeros(length + 1, np.bool_)
             defined[np.array(part) - first] = True
-            run, ahead = 0, length + 65536
+            run, ahead = 0, length + BEYOND
             found: list[list[int]] = []
             for i in range(length - 1, -1, -1):
                 run = run + 1 if defined[i] else 0
                 ahead = 0 if defined[i] else ahead + 1
-                found.append([run, ahead, -1])
+                found.append([run, ahead, -1, length + BEYOND])
             for i in range(length):
                 byte_of[(table, first + i)] = at + wide * i
                 register_of[(table, first + i)] = len(rows.register) + i
@@ -148,6 +151,18 @@ def _owners(
             row = rows.register[register_of[(point.table, point.address + i)]]
             if row[im.OWNER] < 0:
                 row[im.OWNER] = first + number
+
+
+def _bars(rows: _Rows, first_segment: int) -> None:
+    """Say of each register of the last map how far the next one is that can only be written."""
+    for segment in rows.segment[first_segment:]:
+        row, count = segment[im.SEG_REGISTER], segment[im.SEG_COUNT]
+        ahead = BEYOND
+        for register in reversed(rows.register[row : row + count]):
+            owner = register[im.OWNER]
+            barred = owner >= 0 and rows.point[owner][im.READABLE] == 0
+            ahead = 0 if barred else ahead + 1
+            register[im.BARRED] = ahead
 
 
 def _point(

@@ -199,6 +199,7 @@ class Server:
         """Compile what threads will run, so that the first client does not wait for it."""
         frame, out = np.zeros(12, np.uint8), np.zeros(300, np.uint8)
         protocol.frame_length(frame, 0, 0)
+        protocol.device_of(self.bank, 1, 0, 1)
         protocol.answer(self.bank, self.layout, (0, 0, 1), frame, (0, 12), 0, out, 0)
         if self.lane_count > 0:
             self.sockets.control[0, serve.STOP] = 1
