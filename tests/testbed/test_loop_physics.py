@@ -156,3 +156,17 @@ def test_all_storage_of_a_station_moves_its_meter_and_a_neighbours() -> None:
     assert steps[0] >= 10
     assert steps[1] >= 2
     np.testing.assert_allclose(steps, expected_v, rtol=AGREE)
+
+
+@pytest.mark.xfail(reason="kinds with inner steps of 10 s book all of them into one second")
+def test_a_load_flow_each_second_sees_the_same_load() -> None:
+    """Within a minute nothing is switched: neither the load nor a station's voltage jumps."""
+    with bench(ready("tiny", GRID)) as here:
+        station = np.array([int(here.prepared.built.network.busbars.parent[0])])
+        load_mw, volts = [], []
+        for _ in range(25):
+            here.advance(1)
+            load_mw.append(here.read(here.place("city"), "load_mw"))
+            volts.append(metered_v(here, station)[0])
+    assert max(load_mw) < 1.01 * min(load_mw)
+    assert max(volts) - min(volts) < 20
