@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -68,7 +69,7 @@ def one(folder: Path, dead: float, seconds: float, devices: int) -> dict[str, fl
         used = 0.0
         while poller.poll() is None:
             time.sleep(1.0)
-            if poller.poll() is None:
+            with suppress(ProcessLookupError, FileNotFoundError):  # it may end meanwhile
                 memory = max(memory, pss_mib(server.pid) + pss_mib(poller.pid))
                 used = cpu_s(poller.pid)
         wall = time.monotonic() - begun

@@ -95,7 +95,6 @@ class Closed:
                 served.field.write(time.monotonic_ns())
                 served.field.publish()
                 partner.wait_ready(READY_S)
-                pacer.begin()
 
                 def on_tick(now_ms: int) -> None:
                     served.change(now_ms)

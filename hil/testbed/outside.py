@@ -119,7 +119,6 @@ class Outside:
         served.field.reset()
         dispatcher = Dispatcher(bank, world.inventory.max_load_mw, rate, log)
         session = Session(served.field, dispatcher, pacer)
-        pacer.begin()
 
         def on_tick(now_ms: int) -> None:
             served.change(now_ms)

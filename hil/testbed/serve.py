@@ -54,7 +54,6 @@ def serve(
         served.field.publish()
         opened(served)
         begun = time.monotonic()
-        pacer.begin()
 
         def going() -> bool:
             return duration_s is None or time.monotonic() - begun < duration_s
