@@ -89,35 +89,39 @@ def end(process: subprocess.Popen[str]) -> None:
     raise BenchError(f"process {process.pid} does not end")
 
 
-def wait_for(process: subprocess.Popen[str], port: int) -> None:
-    """Return when the server takes a connection; BenchError when it ends or takes too long."""
+def wait_for(process: subprocess.Popen[str], said: Path) -> None:
+    """Return when the server has said that it is ready; BenchError when it ends or takes too long.
+
+    A connection alone proves nothing: it may wait in the backlog of a server that compiles.
+    """
     deadline = time.monotonic() + START_S
     while process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection((ADDRESS, port), 1.0):
+        if "ready" in said.read_text():
             return
         if time.monotonic() > deadline:
-            raise BenchError(f"no connection to {ADDRESS}:{port} within {START_S:.0f} s")
+            raise BenchError(f"not ready within {START_S:.0f} s")
         time.sleep(0.05)
     raise BenchError(f"ended with status {process.returncode} before it served")
 
 
 @contextlib.contextmanager
-def server(argv: Sequence[str], port: int, core: int) -> Iterator[int]:
+def server(argv: Sequence[str], core: int) -> Iterator[int]:
     """Run a server on `core` and yield its process id; what it said is shown when it fails."""
-    with tempfile.TemporaryFile("w+") as said:
-        with pinned(core):
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder) / "said"
+        with said.open("w") as output, pinned(core):
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said, text=True,
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True,
                 start_new_session=True,
             )  # fmt: skip
         try:
-            wait_for(process, port)
+            wait_for(process, said)
             yield process.pid
             if process.poll() is not None:
                 raise BenchError(f"ended with status {process.returncode} under load")
         except BenchError as error:
-            said.seek(0)
-            raise BenchError(f"{' '.join(argv)}\n{error}\n{said.read()[-2000:]}") from error
+            text = said.read_text()[-2000:]
+            raise BenchError(f"{' '.join(argv)}\n{error}\n{text}") from error
         finally:
             end(process)
 

@@ -18,6 +18,7 @@ class Programs:
 
     load: Path
     libmodbus_server: Path
+    floor: Path
 
 
 def missing_tools() -> list[str]:
@@ -34,10 +35,11 @@ def missing_tools() -> list[str]:
 
 
 def build(folder: Path) -> Programs:
-    """Compile both programs into `folder`; CalledProcessError shows what the compiler said."""
+    """Compile the programs into `folder`; CalledProcessError shows what the compiler said."""
     folder.mkdir(parents=True, exist_ok=True)
-    programs = Programs(folder / "load", folder / "libmodbus_server")
-    for target, libraries in ((programs.load, []), (programs.libmodbus_server, ["-lmodbus"])):
+    programs = Programs(folder / "load", folder / "libmodbus_server", folder / "floor")
+    for target in (programs.load, programs.libmodbus_server, programs.floor):
+        libraries = ["-lmodbus"] if target == programs.libmodbus_server else []
         source = HERE / f"{target.name}.c"
         command = ["cc", *FLAGS, "-o", str(target), str(source), *libraries]
         subprocess.run(command, check=True, timeout=TIMEOUT_S)

@@ -1,11 +1,15 @@
-"""Server CPU time per request: libmodbus in C, our server, stock pymodbus, in alternating runs.
+"""Server CPU time per request: ours, libmodbus in C, stock pymodbus, and what the kernel takes.
 
 The figure is user and system time of the server process over the requests that it answered, each
 for 100 holding registers; it does not depend on how fast the load generator is. Requests per
 second stand beside it. The server is pinned to one core and the load generator to another; every
 run starts the server anew, and the servers take turns, so that a change of the machine's mood
 meets all of them. Medians are printed with the smallest and the largest run; a ratio is taken
-within a run. A wrong answer or a missing one ends in status 1, missing tools in 2.
+within a run. Every server holds the same ramp and the load generator checks every register of
+every answer. ``floor`` is no server: it receives and sends as often and does nothing else.
+
+A wrong or missing answer, or a ratio of the compiled body above its limit, ends in status 1;
+missing tools in 2.
 
 Run: ``python benchmarks/wire/server_cost.py [--seconds 3] [--runs 7] [--json FILE]``
 """
@@ -16,10 +20,9 @@ import argparse
 import json
 import os
 import platform
-import shlex
 import statistics
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,51 +34,39 @@ from benchmarks.wire.programs import HERE, Programs, build, missing_tools
 
 CONNECTIONS = (50, 900)
 RUNS = 7
-OURS = "ours"
-# Our server serves a real register map; the others hold a ramp that the load generator checks.
-RAMP = {"libmodbus": ["--ramp"], "pymodbus": ["--ramp"], OURS: []}
+FLOOR, LIBMODBUS, OURS, PORTABLE, PYMODBUS = "floor", "libmodbus", "ours", "portable", "pymodbus"
+# Most that the compiled body may need, as a share of what another server needs.
+LIMITS = {LIBMODBUS: 1.0, PYMODBUS: 0.1}
 
-Command = Callable[[int, int], list[str]]  # of connections and port
 Runs = dict[tuple[str, int], list[Sample]]  # by server and connections
 
 
-def our_server(template: str) -> Command:
-    """Return our server's command from a line that may name {address}, {port}, {connections}."""
-
-    def command(connections: int, port: int) -> list[str]:
-        line = template.format(address=ADDRESS, port=port, connections=connections)
-        return shlex.split(line)
-
-    return command
-
-
-def commands(programs: Programs, ours: str | None) -> dict[str, Command]:
+def commands(programs: Programs, port: int) -> dict[str, list[str]]:
     """Return the servers in the order in which they take turns."""
-    stock = [sys.executable, str(HERE / "stock_pymodbus.py"), "--address", ADDRESS, "--port"]
-    table: dict[str, Command] = {
-        "libmodbus": lambda _, port: [str(programs.libmodbus_server), ADDRESS, str(port)]
+    ours = [sys.executable, str(HERE / "our_server.py")]
+    stock = [sys.executable, str(HERE / "stock_pymodbus.py")]
+    place = ["--address", ADDRESS, "--port", str(port)]
+    return {
+        FLOOR: [str(programs.floor), ADDRESS, str(port)],
+        LIBMODBUS: [str(programs.libmodbus_server), ADDRESS, str(port)],
+        OURS: [*ours, *place, "--body", "compiled"],
+        PORTABLE: [*ours, *place, "--body", "portable"],
+        PYMODBUS: [*stock, *place],
     }
-    if ours is not None:
-        table[OURS] = our_server(ours)
-    table["pymodbus"] = lambda _, port: [*stock, str(port)]
-    return table
 
 
-def run_all(
-    servers: dict[str, Command], programs: Programs, options: argparse.Namespace, say: Console
-) -> Runs:
+def run_all(programs: Programs, options: argparse.Namespace, say: Console) -> Runs:
     """Let the servers take turns and return their samples."""
     server_core, load_core = sorted(os.sched_getaffinity(0))[:2]
     runs: Runs = {}
     for number in range(options.runs):
         for connections in options.connections:
-            for name, command in servers.items():
+            for name in (FLOOR, LIBMODBUS, OURS, PORTABLE, PYMODBUS):
                 port = free_port()
-                with server(command(connections, port), port, server_core) as pid:
+                with server(commands(programs, port)[name], server_core) as pid:
                     sample = measure(
-                        programs.load, pid, port, connections, options.seconds, load_core,
-                        *RAMP[name],
-                    )  # fmt: skip
+                        programs.load, pid, port, connections, options.seconds, load_core, "--ramp"
+                    )
                 runs.setdefault((name, connections), []).append(sample)
                 say.print(
                     f"run {number + 1}/{options.runs} {name:9s} {connections:3d} connections "
@@ -91,16 +82,24 @@ def spread(values: Iterable[float], digits: int) -> str:
     return f"{middle:,.{digits}f} ({found[0]:,.{digits}f}..{found[-1]:,.{digits}f})"
 
 
-def ratios(runs: Runs) -> dict[str, list[float]]:
+def ratios(runs: Runs) -> dict[tuple[str, int], list[float]]:
     """Return CPU time per request of ours over each other server's, run by run."""
-    table = {}
-    for (name, connections), samples in runs.items():
-        own = runs.get((OURS, connections), [])
-        if name != OURS and own:
-            table[f"{OURS}/{name} at {connections}"] = [
-                mine.cpu_us / other.cpu_us for mine, other in zip(own, samples, strict=True)
-            ]
-    return table
+    return {
+        (name, connections): [
+            mine.cpu_us / other.cpu_us
+            for mine, other in zip(runs[OURS, connections], samples, strict=True)
+        ]
+        for (name, connections), samples in runs.items()
+        if name != OURS
+    }
+
+
+def verdict(name: str, values: list[float]) -> str:
+    """Return what the limit on a ratio says; empty where there is none."""
+    if name not in LIMITS:
+        return ""
+    kept = statistics.median(values) <= LIMITS[name]
+    return f"at most {LIMITS[name]:g}: {'kept' if kept else 'MISSED'}"
 
 
 def tables(runs: Runs, options: argparse.Namespace) -> list[Table]:
@@ -125,9 +124,10 @@ def tables(runs: Runs, options: argparse.Namespace) -> list[Table]:
     shares = Table(title="CPU time per request, ratio within a run: median (min..max)")
     shares.add_column("ratio")
     shares.add_column("value", justify="right")
-    for label, values in ratios(runs).items():
-        shares.add_row(label, spread(values, 3))
-    return [figures, shares] if shares.row_count > 0 else [figures]
+    shares.add_column("limit on the median")
+    for (name, connections), values in sorted(ratios(runs).items(), key=lambda item: item[0][1]):
+        shares.add_row(f"{OURS}/{name} at {connections}", spread(values, 3), verdict(name, values))
+    return [figures, shares]
 
 
 def record(runs: Runs, options: argparse.Namespace) -> dict[str, object]:
@@ -149,8 +149,12 @@ def record(runs: Runs, options: argparse.Namespace) -> dict[str, object]:
             for (name, connections), samples in runs.items()
         ],
         "ratios": {
-            label: {"median": statistics.median(values), "runs": values}
-            for label, values in ratios(runs).items()
+            f"{OURS}/{name} at {connections}": {
+                "median": statistics.median(values),
+                "limit": LIMITS.get(name),
+                "runs": values,
+            }
+            for (name, connections), values in ratios(runs).items()
         },
     }
 
@@ -160,7 +164,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=3, choices=range(1, 61), metavar="1..60")
     parser.add_argument("--runs", type=int, default=RUNS, choices=range(1, 51), metavar="1..50")
     parser.add_argument("--connections", type=int, nargs="+", default=list(CONNECTIONS))
-    parser.add_argument("--ours", help="our server's command, with {address} and {port}")
     parser.add_argument("--json", type=Path, help="write every run to this file")
     parser.add_argument("--build", type=Path, default=Path("out/bench"), help="for the programs")
     return parser.parse_args()
@@ -177,7 +180,7 @@ def main() -> int:
         return 2
     programs = build(options.build)
     try:
-        runs = run_all(commands(programs, options.ours), programs, options, say)
+        runs = run_all(programs, options, say)
     except BenchError as error:
         say.print(str(error), markup=False)
         return 1
@@ -185,7 +188,9 @@ def main() -> int:
         Console(width=120).print(table)
     if options.json is not None:
         options.json.write_text(json.dumps(record(runs, options), indent=1) + "\n")
-    return 1 if any(s.errors > 0 for samples in runs.values() for s in samples) else 0
+    wrong = any(s.errors > 0 for samples in runs.values() for s in samples)
+    missed = any("MISSED" in verdict(name, values) for (name, _), values in ratios(runs).items())
+    return 1 if wrong or missed else 0
 
 
 if __name__ == "__main__":

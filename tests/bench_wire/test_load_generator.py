@@ -101,7 +101,7 @@ def load(programs: Programs, port: int, *words: str) -> tuple[int, dict[str, obj
 
 def test_libmodbus_under_load_answers_everything(programs: Programs) -> None:
     port = free_port()
-    with server([str(programs.libmodbus_server), ADDRESS, str(port)], port, core=CORE) as pid:
+    with server([str(programs.libmodbus_server), ADDRESS, str(port)], CORE) as pid:
         sample = measure(programs.load, pid, port, 10, 1, CORE, "--ramp")
     assert sample.errors == 0
     assert sample.requests > 10
@@ -111,7 +111,7 @@ def test_libmodbus_under_load_answers_everything(programs: Programs) -> None:
 
 def test_as_many_requests_as_asked_for(programs: Programs) -> None:
     port = free_port()
-    with server([str(programs.libmodbus_server), ADDRESS, str(port)], port, core=CORE):
+    with server([str(programs.libmodbus_server), ADDRESS, str(port)], CORE):
         words = ("--connections", "3", "--requests", "100", "--seconds", "10")
         status, result = load(programs, port, *words)
     assert (status, result["requests"], result["errors"]) == (0, 100, 0)

@@ -7,14 +7,10 @@ import sys
 
 import pytest
 
-from benchmarks.wire.processes import BenchError, cpu_seconds, free_port, pinned, server
+from benchmarks.wire.processes import BenchError, cpu_seconds, pinned, server
 
 CORE = min(os.sched_getaffinity(0))
-LISTEN = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); "
-
-
-def listener(port: int, then: str = "time.sleep(60)") -> list[str]:
-    return [sys.executable, "-c", LISTEN + then, str(port)]
+READY = "import time; print('ready', flush=True); time.sleep(60)"
 
 
 def alive(pid: int) -> bool:
@@ -26,11 +22,10 @@ def alive(pid: int) -> bool:
 
 
 def test_a_server_ends_with_its_block() -> None:
-    port = free_port()
     seen: list[int] = []
 
     def fail_inside() -> None:
-        with server(listener(port), port, CORE) as pid:
+        with server([sys.executable, "-c", READY], CORE) as pid:
             assert alive(pid)
             seen.append(pid)
             raise KeyError
@@ -43,19 +38,18 @@ def test_a_server_ends_with_its_block() -> None:
 def test_what_a_failed_server_said_is_shown() -> None:
     command = [sys.executable, "-c", "raise SystemExit('no such map')"]
     words = "status 1 before it served\nno such map"
-    with pytest.raises(BenchError, match=words), server(command, free_port(), CORE):
+    with pytest.raises(BenchError, match=words), server(command, CORE):
         pytest.fail("it never served")
 
 
 def test_time_of_a_living_child_counts() -> None:
-    """The child works for 0.3 s before its parent listens, so it is counted once it serves."""
-    port = free_port()
+    """The child works for 0.3 s before its parent is ready, so it is counted once it serves."""
     child = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
     parent = (
-        "import subprocess as p, sys; c = p.Popen([sys.executable, '-c', sys.argv[2]],"
-        " stdin=p.PIPE, stdout=p.PIPE); c.stdout.readline(); " + LISTEN + "time.sleep(60)"
+        "import subprocess as p, sys; c = p.Popen([sys.executable, '-c', sys.argv[1]],"
+        " stdin=p.PIPE, stdout=p.PIPE); c.stdout.readline(); " + READY
     )
-    with server([sys.executable, "-c", parent, str(port), child], port, CORE) as pid:
+    with server([sys.executable, "-c", parent, child], CORE) as pid:
         assert cpu_seconds(pid) >= 0.3
 
 
