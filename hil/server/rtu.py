@@ -280,11 +280,13 @@ class SerialServer:
             self.behaviours[device] = Behaviour(manner, self.seed, device)
         gaps = None if manner is None else manner.gaps
         self.bank.gaps[device] = self._own_gaps[device] if gaps is None else GAPS[gaps]
-        gaps = None if manner is None else manner.gaps
-        self.bank.gaps[device] = self._own_gaps[device] if gaps is None else GAPS[gaps]
 
     def stats(self) -> dict[str, int]:
-        """Return ``requests`` to our units, answers ``spoilt``, gap ``violations`` and requests ``lost``."""
+        """Return counters.
+
+        ``requests`` to our units, answers ``spoilt``, ``violations`` of least gaps, requests
+        ``lost`` by manners.
+        """
         known = self.behaviours.values()
         return {
             "requests": self.requests,
