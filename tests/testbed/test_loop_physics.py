@@ -158,7 +158,6 @@ def test_all_storage_of_a_station_moves_its_meter_and_a_neighbours() -> None:
     np.testing.assert_allclose(steps, expected_v, rtol=AGREE)
 
 
-@pytest.mark.xfail(reason="kinds with inner steps of 10 s book all of them into one second")
 def test_a_load_flow_each_second_sees_the_same_load() -> None:
     """Within a minute nothing is switched: neither the load nor a station's voltage jumps."""
     with bench(ready("tiny", GRID)) as here:

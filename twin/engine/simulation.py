@@ -301,7 +301,14 @@ class Simulation:
         seconds = int(self.period["seconds"][0])
         self.period["seconds"][0] = 0
         sites, world = self.sites, self.world
-        means = {name: kind.state["energy_kws"] / seconds for name, kind in self.kinds.items()}
+        means = {
+            # A kind that steps by more than this period books a whole step at once: within the
+            # step its power is constant.
+            name: kind.power_kw.copy()
+            if kind.step_s > seconds
+            else kind.state["energy_kws"] / seconds
+            for name, kind in self.kinds.items()
+        }
         meter, inverter = meter_kw(sites, means)
         sites.state["demand_kw"] = meter
         background = world.demand.background_kw(env.now_ms, env.occupancy)
