@@ -7,6 +7,7 @@
 layer                       what lives there
 ==========================  =================================================================
 cli                         `hil serve | run | replay | poll | preflight | map`
+certify                     the robustness suite, for vendors' devices and our own
 testbed                     simulation, registers, servers, clock and head-end put together
 pacer | headend | server    ticks on wall time; polling and commanding thousands of devices;
                             Modbus TCP in two bodies, RTU, manners of bytes
