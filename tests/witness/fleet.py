@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,21 +96,18 @@ class Fleet:
 
     def __init__(self, body: str) -> None:
         self.body, self.maps = body, shipped_maps()
-        names = list(self.maps)
         self.kinds = known_kinds(self.maps)
-        self.place = {
-            (kind, i): name
-            for kind in {one.kind for one in self.maps.values()}
-            for i, name in enumerate(n for n in names if self.maps[n].kind == kind)
-        }
-        first_row = {name: ROWS * i for (_, i), name in self.place.items()}
+        first_row, seen = {}, Counter[str]()
+        for name, one in self.maps.items():
+            first_row[name] = ROWS * seen[one.kind]
+            seen[one.kind] += 1
         compiled = compile_maps(list(self.maps.values()), self.kinds)
         groups = [
             Group(m, one.kind, first_row[n] + np.arange(ROWS), ROWS * m + np.arange(ROWS))
             for m, (n, one) in enumerate(self.maps.items())
         ]
         units = [u for one in self.maps.values() for u in (one.unit, one.unit, 1, 2, 3)]
-        self.serials = [f"{name}-{i}" for name in names for i in range(ROWS)]
+        self.serials = [f"{name}-{i}" for name in self.maps for i in range(ROWS)]
         self.bank = RegisterBank(
             compiled, groups, {k: self._values(k) for k in self.kinds}, self.serials,
             np.array(units, np.uint8), lanes=2, queue_rows=4096,
