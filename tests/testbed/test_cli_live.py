@@ -246,6 +246,12 @@ def test_our_head_end_runs_in_every_addressing_and_the_run_replays(
     assert found["complete"]
     assert found["wire"]["reads"] > 0
     assert found["wire"]["writes"] > 0
+    pacing = found["wire"]["pacing"]
+    assert (pacing["rate"], pacing["ticks"]) == (240.0, 8 * 60 + 1)
+    assert set(pacing) == {
+        "rate", "ticks", "lateness_p50_ms", "lateness_p99_ms", "lateness_max_ms", "overruns",
+        "drift_ms", "lateness_limit_ms", "within_limit",
+    }  # fmt: skip
     where = pq.read_table(tmp_path / "run/devices.parquet").to_pydict()
     if address == "port":
         assert set(where["address"]) == {"127.0.0.1"}

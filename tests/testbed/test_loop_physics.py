@@ -163,9 +163,13 @@ def test_a_load_flow_each_second_sees_the_same_load() -> None:
     with bench(ready("tiny", GRID)) as here:
         station = np.array([int(here.prepared.built.network.busbars.parent[0])])
         load_mw, volts = [], []
-        for _ in range(25):
-            here.advance(1)
-            load_mw.append(here.read(here.place("city"), "load_mw"))
-            volts.append(metered_v(here, station)[0])
+
+        def look(now_ms: int) -> None:
+            if now_ms > here.prepared.built.world.start_ms:  # no load flow has been shown before
+                load_mw.append(here.read(here.place("city"), "load_mw"))
+                volts.append(metered_v(here, station)[0])
+
+        here.advance(25, look)
+    assert len(load_mw) == 24
     assert max(load_mw) < 1.01 * min(load_mw)
     assert max(volts) - min(volts) < 20
