@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
-.PHONY: demo test lint test-slow look verify-city bench bench-wire coverage lock clean help
+.PHONY: demo test lint test-slow look verify-city conformance bench bench-wire coverage lock clean help
 
 help:
 	@echo "make demo         the 2027 summer peak, results in out/demo"
@@ -15,6 +15,7 @@ help:
 	@echo "make look         pictures of the page from a real browser, in out/look (PAGES=...)"
 	@echo "make verify-city  peak, share of air conditioning and degree effect over ten seeds"
 	@echo "make bench        speed, each as a ratio within one run"
+	@echo "make conformance  what each device kind answers to each function, in out/conformance.csv"
 	@echo "make bench-wire   the wire: cost of a request, ten thousand devices (needs cc, libmodbus)"
 	@echo "make coverage     branch coverage, the devices once more as plain Python"
 	@echo "make lock         resolve requirements.lock anew"
@@ -48,6 +49,9 @@ bench: $(STAMP)
 	@for script in benchmarks/[a-z]*.py; do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; \
 	done
+
+conformance: $(STAMP)
+	SUITWIN_CONFORMANCE=out/conformance.csv $(BIN)/pytest -q tests/witness/test_conformance_table.py
 
 bench-wire: $(STAMP)
 	$(BIN)/python benchmarks/wire/server_cost.py
