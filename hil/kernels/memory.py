@@ -11,8 +11,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-__all__ = ["copy"]
-
 if TYPE_CHECKING:  # numba's decorator hides what a caller passes
 
     def copy(

@@ -6,6 +6,7 @@ import threading
 import time
 
 import numpy as np
+import pytest
 
 from hil.headend import DeviceEntry, Habits, HeadEnd
 from hil.registers.files import shipped_maps
@@ -36,6 +37,7 @@ def test_twenty_units_share_one_connection_and_are_asked_one_after_another() -> 
         assert headend.figures()["lines"] == 1
 
 
+@pytest.mark.paced
 def test_dead_units_of_a_gateway_cost_the_others_little_and_then_nothing() -> None:
     with metered(20) as server:
         asked: list[int] = []
