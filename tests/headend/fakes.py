@@ -149,9 +149,13 @@ class FakeServer:
         ready.set()
         self.loop.run_forever()
         server.close()
-        for session in list(self.sessions):
-            session.transport.abort()
-        self.loop.run_until_complete(asyncio.sleep(0))
+        for _ in range(5):  # what was being accepted becomes a session meanwhile
+            for session in list(self.sessions):
+                session.transport.abort()
+            waiting = asyncio.all_tasks(self.loop)
+            if waiting:
+                self.loop.run_until_complete(asyncio.wait(waiting, timeout=1.0))
+            self.loop.run_until_complete(asyncio.sleep(0.01))
         self.loop.close()
 
     def __exit__(self, *_: object) -> None:
