@@ -52,7 +52,6 @@ def serve(
         session = Session(served.field, dispatcher, pacer)
         served.field.write(time.monotonic_ns())
         served.field.publish()
-        opened(served)
         begun = time.monotonic()
 
         def going() -> bool:
@@ -66,6 +65,7 @@ def serve(
                     dispatcher.announce(Notice(now_ms, NoticeKind.ORDER, order))
 
         try:
+            opened(served)
             session.run(world.end_ms, on_tick, going)
             while going():
                 time.sleep(IDLE_S)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from hil.pacer import Pacer
 from hil.registers.bank import Writes
 from hil.testbed.dispatcher import Dispatcher
+from hil.testbed.ending import Ending
 from hil.testbed.field import Field
 from twin.clock import MINUTE_MS, SECOND_MS
 
@@ -63,17 +64,24 @@ class Session:
         ----------
         on_tick : called with the simulated time when a tick is shown and the writes before it
             are in, before anything of it has happened; announces orders, forks, hears partners
+
+        Raises KeyboardInterrupt when the process is told to end.
         """
-        # What stands at the start is no garbage: looking through it would hold a tick up.
-        gc.collect()
-        gc.freeze()
-        try:
-            self._ticks(until_ms, on_tick, going)
-        finally:
-            gc.unfreeze()
+        with Ending() as ending:
+            # What stands at the start is no garbage: looking through it would hold a tick up.
+            gc.collect()
+            gc.freeze()
+            try:
+                self._ticks(until_ms, on_tick, going, ending)
+            finally:
+                gc.unfreeze()
 
     def _ticks(
-        self, until_ms: int, on_tick: Callable[[int], None], going: Callable[[], bool]
+        self,
+        until_ms: int,
+        on_tick: Callable[[int], None],
+        going: Callable[[], bool],
+        ending: Ending,
     ) -> None:
         field, pacer = self.field, self.pacer
         applied_ns = time.monotonic_ns()
@@ -81,6 +89,7 @@ class Session:
         field.write(applied_ns)
         pacer.begin()
         while going():
+            ending.check()
             now_ms = field.run.now_ms
             due_ns = pacer.wait(now_ms)
             field.publish()

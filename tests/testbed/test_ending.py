@@ -1,0 +1,80 @@
+"""The wish to end a run survives whoever swallows the exception that carries it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from hil.testbed.ending import Ending
+from tests.testbed.world import bench, ready
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """Both signals raise, as the command line has it; put back afterwards."""
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def swallowed(number: signal.Signals) -> None:
+    """Raise a signal where its exception is lost, as in a finaliser."""
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_session_ends_at_the_tick_after_a_lost_interrupt(number: signal.Signals) -> None:
+    seen: list[int] = []
+
+    def on_tick(now_ms: int) -> None:
+        seen.append(now_ms)
+        if len(seen) == 3:
+            swallowed(number)
+
+    with bench(ready("tiny")) as here:
+        begun_ms = here.run.now_ms
+        with pytest.raises(KeyboardInterrupt):
+            here.advance(60, on_tick)
+    assert seen == [begun_ms, begun_ms + 1_000, begun_ms + 2_000]
+    assert signal.getsignal(number) is signal.default_int_handler
+
+
+def test_an_interrupt_that_is_not_lost_ends_at_once() -> None:
+    with pytest.raises(KeyboardInterrupt), Ending() as ending:
+        signal.raise_signal(signal.SIGINT)
+    assert ending.asked
+
+
+def test_without_a_signal_nothing_happens() -> None:
+    with Ending() as ending:
+        ending.check()
+    assert not ending.asked
+    assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with Ending() as ending:
+        signal.raise_signal(signal.SIGINT)
+        ending.check()
+    assert not ending.asked
+
+
+def test_another_thread_leaves_signals_alone() -> None:
+    found: list[object] = []
+
+    def inside() -> None:
+        with Ending():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert found == [signal.default_int_handler]
