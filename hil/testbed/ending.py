@@ -1,4 +1,4 @@
-"""The wish to end, by Ctrl-C or a termination, which nothing can swallow."""
+"""The wish to end, by Ctrl-C or a termination, heard where it does no harm."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Ending:
-    """Remembers while inside that the process was told to end.
+    """Keeps back, while inside, the exception by which a signal ends the process.
 
-    Handlers end a run by an exception. One that is raised within a finaliser, or where compiled
-    code looks at its arguments, is lost; so `check` raises it again at a moment of our own.
-    Signals that are ignored stay so, and outside the main thread nothing is changed.
+    One that is raised within a finaliser is lost, and one that is raised while a kernel is
+    loaded ends in a fault of the compiler's. So a signal is remembered, and its own handler is
+    called only while `resting`. Signals that are ignored stay so, and outside the main thread
+    nothing is changed.
+
+    Attributes
+    ----------
+    asked : a signal has come
+    resting : nothing is done but waiting; a signal ends that at once
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = self.resting = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -44,7 +50,8 @@ class Ending:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
-        self._before[signal.Signals(number)](number, frame)
+        if self.resting:
+            self._before[signal.Signals(number)](number, frame)
 
     def check(self) -> None:
         """Raise KeyboardInterrupt where the process was told to end."""

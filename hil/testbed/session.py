@@ -89,9 +89,11 @@ class Session:
         field.write(applied_ns)
         pacer.begin()
         while going():
-            ending.check()
             now_ms = field.run.now_ms
+            ending.resting = True
+            ending.check()  # first resting, then looking: no signal falls between
             due_ns = pacer.wait(now_ms)
+            ending.resting = False
             field.publish()
             pacer.mark(now_ms)
             if now_ms >= until_ms:

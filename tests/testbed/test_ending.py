@@ -1,9 +1,10 @@
-"""The wish to end a run survives whoever swallows the exception that carries it."""
+"""The wish to end a run is heard between ticks, where nobody swallows it."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -23,33 +24,46 @@ def _handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def swallowed(number: signal.Signals) -> None:
-    """Raise a signal where its exception is lost, as in a finaliser."""
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(number)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_session_ends_at_the_tick_after_a_lost_interrupt(number: signal.Signals) -> None:
+def test_a_session_finishes_its_tick_and_ends(number: signal.Signals) -> None:
     seen: list[int] = []
 
     def on_tick(now_ms: int) -> None:
         seen.append(now_ms)
         if len(seen) == 3:
-            swallowed(number)
+            signal.raise_signal(number)  # raises nothing here
+            seen.append(-1)
 
     with bench(ready("tiny")) as here:
         begun_ms = here.run.now_ms
         with pytest.raises(KeyboardInterrupt):
             here.advance(60, on_tick)
-    assert seen == [begun_ms, begun_ms + 1_000, begun_ms + 2_000]
+        assert here.run.now_ms == begun_ms + 3_000
+    assert seen == [begun_ms, begun_ms + 1_000, begun_ms + 2_000, -1]
     assert signal.getsignal(number) is signal.default_int_handler
 
 
-def test_an_interrupt_that_is_not_lost_ends_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt), Ending() as ending:
+def test_a_signal_ends_a_rest_at_once() -> None:
+    with bench(ready("tiny")) as here:
+        here.rate = 0.01  # the second tick is due in 100 s
+        timer = threading.Timer(1.0, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
+        timer.start()
+        begun = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            here.advance(60)
+        timer.join()
+    assert time.monotonic() - begun < 50.0
+
+
+def test_the_handler_that_was_there_is_called_only_at_rest() -> None:
+    with Ending() as ending:
         signal.raise_signal(signal.SIGINT)
-    assert ending.asked
+        assert ending.asked
+        with pytest.raises(KeyboardInterrupt):
+            ending.check()
+        ending.resting = True
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_without_a_signal_nothing_happens() -> None:
