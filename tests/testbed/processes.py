@@ -55,10 +55,16 @@ class Process:
 
 @contextmanager
 def hil_process(folder: Path, *words: object) -> Iterator[Process]:
-    with subprocess.Popen(
-        [str(HIL), *(str(w) for w in words)], cwd=folder, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+    # A test run in the background of a shell ignores Ctrl-C, and its children would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        started = subprocess.Popen(
+            [str(HIL), *(str(w) for w in words)], cwd=folder, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with started as process:
         found = Process(process)
 
         def read() -> None:

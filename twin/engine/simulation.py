@@ -302,10 +302,10 @@ class Simulation:
         self.period["seconds"][0] = 0
         sites, world = self.sites, self.world
         means = {
-            # A kind that steps by more than this period books a whole step at once: within the
-            # step its power is constant.
+            # A kind whose steps do not fit the period books some of them whole in a neighbouring
+            # one; within a step its power is constant.
             name: kind.power_kw.copy()
-            if kind.step_s > seconds
+            if seconds % kind.step_s != 0
             else kind.state["energy_kws"] / seconds
             for name, kind in self.kinds.items()
         }
