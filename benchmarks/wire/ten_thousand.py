@@ -20,7 +20,6 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -129,7 +128,7 @@ def one(folder: Path, dead: float, seconds: float, devices: int) -> dict[str, fl
                 time.sleep(1.0)
         wall = time.monotonic() - begun
         served = cpu_s(server.pid) - before
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         server.wait(STOP_S)
     if poller.returncode != 0:
         failed("the head-end failed", heard)
