@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,10 +30,9 @@ from twin.scenario.cache import key
 from twin.scenario.dump import scenario_toml
 from twin.scenario.files import check_draft, read_draft
 from twin.scenario.inputs import attempt
+from twin.scenario.own_logic import new_logic
 from twin.scenario.schema import Scenario
 from twin.verify import Evidence, judge
-
-METHODS = ("start", "plan", "digest", "save", "load")  # of a `Logic`
 
 
 class Report(Protocol):
@@ -124,29 +121,6 @@ def out_problems(path: Path) -> list[Problem]:
     if not os.access(home, os.W_OK | os.X_OK):
         return [Problem("--out", str(path), f"{home} cannot be written to", free)]
     return []
-
-
-def new_logic(name: str) -> Callable[[], Logic]:
-    """Return what makes a logic from ``package.module:Class``.
-
-    Raises InputProblems when there is no such class or it lacks one of the five methods.
-    """
-    module_name, _, class_name = name.partition(":")
-    allowed = "package.module:Class with start, plan, digest, save and load"
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # a user's module lies where he stands
-    try:
-        made = getattr(importlib.import_module(module_name), class_name)
-    except Exception as error:  # whatever a user's module raises as it is read
-        plain = isinstance(error, ModuleNotFoundError | AttributeError)
-        reason = str(error) if plain else plain_reason(error, module_name)
-        raise InputProblems([Problem("scenario", "logic", f"{name}: {reason}", allowed)]) from error
-    missing = [m for m in METHODS if not callable(getattr(made, m, None))]
-    if not isinstance(made, type) or missing:
-        lacks = f"lacks {', '.join(missing)}" if isinstance(made, type) else "is no class"
-        raise InputProblems([Problem("scenario", "logic", f"{name} {lacks}", allowed)])
-    return made
 
 
 class Carrier(Protocol):
@@ -285,6 +259,7 @@ def _write_records(store: RunDirectory, built: Built, branches: Branches) -> Non
     store.write_timeseries({"ordered": final, "undisturbed": undisturbed}, inventory)
     store.write_orders(built.orders, final, inventory)
     store.write_settlement(final)
+    store.write_reports(final)
 
 
 def _run_facts(

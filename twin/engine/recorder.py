@@ -18,7 +18,7 @@ from twin.engine.world import World
 from twin.grid import Limits, Network, violations
 from twin.record.alarms import AlarmWatch
 from twin.record.exchange import Inventory, Reports, SetPoint
-from twin.record.history import History, Incident
+from twin.record.history import REPORT, History, Incident
 from twin.record.monitor import DEVICE_KINDS, SOC_KINDS, TrueFleet
 from twin.record.table import Table
 
@@ -90,6 +90,8 @@ class Recorder:
                 history.put_figure(name, value)
         history.alarms.extend(reports.alarms)
         history.settlement.extend(reports.settlement)
+        for name, columns in reports.tables.items():
+            history.add_events(f"{REPORT}{name}", dict(columns))
         tally = history.monitor
         if tally is None:
             return

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.record.columns import Columns
+from twin.record.metering import MeterHistory
+from twin.record.network_view import NetworkView
 from twin.record.orders import Notice
 
 
@@ -113,6 +115,10 @@ class Inventory:
     districts, sectors : names; ``sites["district"]`` and ``sites["sector"]`` point into them
     sites : one row a customer account (户), see twin/city/sites.py
     kinds : by kind name
+    aggregators : one row a virtual power plant, ``sites["aggregator"]`` points into it, see
+        twin/city/aggregators.py; empty where there is none
+    chain : one row an edge of the supply graph between sites, see twin/city/supply_chain.py;
+        empty where there is none
     """
 
     max_load_mw: float
@@ -120,6 +126,8 @@ class Inventory:
     sectors: tuple[str, ...]
     sites: Columns
     kinds: Mapping[str, KindInventory]
+    aggregators: Columns = field(default_factory=lambda: Columns({}))
+    chain: Columns = field(default_factory=lambda: Columns({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,8 @@ class Calendar:
     price_cny_kwh : float64[1440]
     forecast_temperature_c : float64[1440] dry bulb as forecast
     typical_load_mw : float64[1440] city load on a day like this as forecast
+    history : what meters showed on the days before, None where the scenario has no history
+    network : sensitivities of the network, None where the logic is told nothing of it
     """
 
     start_ms: int
@@ -143,6 +153,8 @@ class Calendar:
     price_cny_kwh: NDArray[np.float64]
     forecast_temperature_c: NDArray[np.float64]
     typical_load_mw: NDArray[np.float64]
+    history: MeterHistory | None = None
+    network: NetworkView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,14 +215,16 @@ class Reports:
     alarms : raised or ended at this digest
     figures : named numbers (MW unless the name says otherwise), e.g. ``baseline_mw`` (expected
         demand of enrolled sites without the order), ``capability_mw``, ``delivered_mw``
-    commanded_sites : int64 rows of sites whose circuits are tripped just now
     settlement : rows for settlement.csv, filled once when an order has ended
+    tables : rows of named tables by column, e.g. ``capability`` or ``bids``; rows of all digests
+        are kept one after the other and written to ``reports/<name>.parquet``
     """
 
     fleet: Sequence[FleetReport] = ()
     alarms: Sequence[Alarm] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
     settlement: Sequence[Mapping[str, object]] = ()
+    tables: Mapping[str, Mapping[str, NDArray[np.generic]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from twin.clock import MINUTE_MS
 from twin.record.exchange import Alarm
 from twin.record.monitor import MonitorTally
 
+REPORT = "report."  # before the name of an event table that the logic reported
+
 # What a History holds beside its tables and what it shares with its parent.
 _REST = (
     "filled", "incidents", "alarms", "true_alarms", "settlement", "peak", "figures", "monitor",
@@ -175,6 +177,12 @@ class History:
         if not parts:
             return {}
         return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+
+    def event_names(self) -> list[str]:
+        """Return the names of all event tables that have rows, sorted."""
+        mine = {name for name, parts in self._events.items() if parts}
+        shared = self.parent.event_names() if self.parent is not None else ()
+        return sorted(mine | {n for n in shared if self._shared_events.get(n, 0) > 0})
 
     def _event_parts(self, name: str, count: int) -> list[dict[str, NDArray[np.generic]]]:
         own = self._events.get(name, [])[:count]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from twin.clock import DAY_MS, format_time_of_day
 from twin.errors import InputProblems, Problem
 from twin.record.exchange import Inventory, Outcome
-from twin.record.history import History
+from twin.record.history import REPORT, History
 from twin.record.monitor import DEVICE_KINDS, listed_kinds
 from twin.record.orders import Order
 
@@ -115,6 +115,14 @@ class RunDirectory:
 
         self._write("settlement.csv", write)
 
+    def write_reports(self, final: History) -> None:
+        """Write every table that the logic reported, as ``reports/<name>.parquet``."""
+        for name in final.event_names():
+            if name.startswith(REPORT):
+                (self.path / "reports").mkdir(exist_ok=True)
+                table = pa.table({k: pa.array(v) for k, v in final.events(name).items()})
+                self._parquet(f"reports/{name.removeprefix(REPORT)}.parquet", table)
+
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a table that only some runs have, as parquet."""
         self._parquet(name, table)
@@ -167,9 +175,11 @@ def _clear(path: Path) -> None:
     if any(path.iterdir()) and not (path / "summary.json").exists():
         allowed = "an empty directory, or one of an earlier run"
         raise InputProblems([Problem("--out", str(path), "holds files that are no run", allowed)])
-    for old in [*(path / n for n in _FILES), *sorted((path / "timeseries").glob("*.parquet"))]:
+    folders = [path / name for name in ("timeseries", "reports")]
+    tables = [table for folder in folders for table in sorted(folder.glob("*.parquet"))]
+    for old in [*(path / n for n in _FILES), *tables]:
         old.unlink(missing_ok=True)
-    for partial in [*path.glob("*.part"), *path.glob("timeseries/*.part")]:
+    for partial in [p for folder in (path, *folders) for p in folder.glob("*.part")]:
         partial.unlink()
 
 
