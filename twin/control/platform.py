@@ -38,8 +38,8 @@ class Platform(BaseLogic):
         self.fleet = Supervision(inventory)
         self.habits = Habits(inventory, calendar)
         self.desk = Desk(inventory)
-        self.response = Response("response", inventory, calendar, self.habits, self.desk)
-        self.flexible = Response("flexible", inventory, calendar, self.habits, self.desk)
+        self.response = self.new_response("response")
+        self.flexible = self.new_response("flexible")
         self.response.other = self.flexible.without
         self.flexible.other = self.response.without
         self.settlement = Settlement(inventory, self.response)
@@ -47,13 +47,23 @@ class Platform(BaseLogic):
         terminal = inventory.kinds.get("terminal")
         if terminal is not None and terminal.n > 0:
             top = float(np.max(calendar.typical_load_mw, initial=0.0))
-            self.curtailment = Curtailment(inventory, self.flexible, top)
+            self.curtailment = self.new_curtailment(top)
         self.acted_ms = -(10**15)
         tables = (self.fleet, self.habits, self.desk, self.response, self.flexible, self.settlement)
         for part in tables:
             self.memory |= part.tables()
         if self.curtailment is not None:
             self.memory |= self.curtailment.tables()
+
+    # -- what simpler logics do otherwise (twin.control.rivals) --------------------------------
+
+    def new_response(self, name: str) -> Response:
+        """Return what gives flexible means under an order; its tables are called `name`."""
+        return Response(name, self.inventory, self.calendar, self.habits, self.desk)
+
+    def new_curtailment(self, typical_max_mw: float) -> Curtailment:
+        """Return what opens circuits."""
+        return Curtailment(self.inventory, self.flexible, typical_max_mw)
 
     # -- what evolves beside the tables ------------------------------------------------------
 
