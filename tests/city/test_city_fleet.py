@@ -19,7 +19,7 @@ CONTRACT = {
     "hydrogen": {"tank_kg", "kg_per_day", "fuelcell_kw", "min_load"},
     "shorepower": {"flexible_share"},
 }
-COMMON = {"site", "circuit", "district", "rated_kw", "enrolled"}
+COMMON = {"site", "circuit", "district", "rated_kw", "enrolled", "offer_cny_kwh"}
 FEWEST_2027 = {
     "storage": 1000,
     "aircon": 2000,

@@ -148,6 +148,6 @@ def test_own_load_curve(tmp_path: Path) -> None:
 
 def test_the_columns_of_a_fleet_file_are_those_of_the_synthetic_one() -> None:
     city = build_city(CitySpec(seed=3))
-    common = {"site", "circuit", "district", "rated_kw", "enrolled"}
+    common = {"site", "circuit", "district", "rated_kw", "enrolled", "offer_cny_kwh"}
     for kind in KINDS:
         assert set(city.nameplates[kind]) - common == set(KIND_FIELDS[kind]), kind

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.city.aggregators import join_aggregators, registered_aggregators, with_offers
 from twin.city.attach import host_weights
 from twin.city.demand import DayShape, read_day_shape, target_demand, weather_factor
 from twin.city.districts import SECTORS, Districts, read_districts
@@ -14,7 +15,6 @@ from twin.city.fleet import (
     build_fleet,
     expected_device_kw,
     fleet_scale,
-    join_aggregators,
     plan_fleet,
 )
 from twin.city.own_files import read_fleet, read_load_shape, read_sites
@@ -76,6 +76,8 @@ def build_city(spec: CitySpec) -> City:
         nameplates = read_fleet(spec.fleet_csv, book, names)
         notes.append(f"fleet: {spec.fleet_csv.name}")
     join_aggregators(book, nameplates, spec.seed)
+    aggregators = registered_aggregators(spec.seed, figures)
+    nameplates = with_offers(nameplates, book, aggregators)
     device_kw = _host_load(book, nameplates, figures)
     sites = book.build()
     weights = _site_weights(sites, device_kw, peak_mw)
@@ -100,6 +102,7 @@ def build_city(spec: CitySpec) -> City:
         sectors=SECTORS,
         sites=sites,
         nameplates=nameplates,
+        aggregators=aggregators,
         network=_network(spec, districts, peak_mw, supply, detail),
         supply=supply,
         weather=weather,

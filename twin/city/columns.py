@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 INFINITE = float("inf")
@@ -71,7 +72,8 @@ SITE_FIELDS = (
 )
 LOAD_FIELDS = _named(_above_0("load_mw", "MW"))
 
-# Columns that each kind has beside site, circuit, district, rated_kw, enrolled.
+# Columns that each kind has beside site, circuit, district, rated_kw, enrolled,
+# offer_cny_kwh.
 KIND_FIELDS: dict[str, dict[str, Field]] = {
     "storage": _named(_above_0("capacity_kwh", "kWh")),
     "aircon": _named(
@@ -126,7 +128,11 @@ def fleet_fields() -> dict[str, Field]:
     ``v2g_kw`` and others that several kinds share appear once.
     """
     common = _named(
-        _above_0("rated_kw", "kW"), _whole("circuit", 0, 4, 0.0), _flag("enrolled", 1.0)
+        _above_0("rated_kw", "kW"),
+        _whole("circuit", 0, 4, 0.0),
+        _flag("enrolled", 1.0),
+        # NaN: the usual price of the kind.
+        Field("offer_cny_kwh", 0.0, 1e3, math.nan, "CNY/kWh, 0 to 1000"),
     )
     for fields in KIND_FIELDS.values():
         common |= fields

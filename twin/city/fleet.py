@@ -196,27 +196,6 @@ def finish_kind(
     return Columns(done, n)
 
 
-def join_aggregators(book: SiteBook, nameplates: Mapping[str, Columns], seed: int) -> None:
-    """Give every site with enrolled devices the VPP of its largest one, and mark it enrolled."""
-    rows = DataRows("aggregators.csv")
-    sizes = dict(zip(rows.text("kind"), rows.i8("aggregators"), strict=True))
-    first = dict(zip(sizes, np.cumsum([0, *list(sizes.values())[:-1]]), strict=True))
-    largest_kw = np.zeros(book.n)
-    aggregator = np.full(book.n, -1, dtype=np.int64)
-    for kind, number in sizes.items():
-        columns = nameplates[kind]
-        kw = np.bincount(
-            columns.i8("site"), columns.f8("rated_kw") * columns.flag("enrolled"), book.n
-        )
-        pick = generator(seed, f"city.aggregator.{kind}").integers(0, number, book.n)
-        wins = kw > largest_kw
-        aggregator[wins] = int(first[kind]) + pick[wins]
-        largest_kw = np.maximum(largest_kw, kw)
-    everyone = np.arange(book.n)
-    book.set("aggregator", everyone, aggregator)
-    book.set("enrolled", everyone, aggregator >= 0)
-
-
 def expected_device_kw(nameplates: Mapping[str, Columns], sites: int) -> NDArray[np.float64]:
     """Return float64[sites]: an estimate of device demand at the city's maximum.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.city.aggregators import OFFER
 from twin.city.columns import KIND_FIELDS, LOAD_FIELDS, SITE_FIELDS, Field, fleet_fields
 from twin.city.districts import SECTORS, Districts
 from twin.city.sites import SiteBook, rounds_of
@@ -21,6 +22,7 @@ from twin.errors import InputProblems, Problem
 from twin.record.columns import Columns
 
 _SITE_NAMES = tuple(spec.name for spec in SITE_FIELDS)
+_COMMON = ("site", "rated_kw", "circuit", "enrolled", OFFER)  # of every kind
 DEFAULT_CONTRACT = 1.3  # contracted over registered demand where the file is silent (assumed)
 
 
@@ -193,8 +195,7 @@ def _fleet_rows(
     """Return the columns of each kind, noting problems; `rounds` are the sites' circuits."""
     known = fleet_fields()
     made: dict[str, dict[str, list[float]]] = {
-        kind: {n: [] for n in ("site", "rated_kw", "circuit", "enrolled", *fields)}
-        for kind, fields in KIND_FIELDS.items()
+        kind: {n: [] for n in (*_COMMON, *fields)} for kind, fields in KIND_FIELDS.items()
     }
     for row, cells in enumerate(own.rows):
         place = f"line {own.lines[row]}"
@@ -212,6 +213,7 @@ def _fleet_rows(
         columns["rated_kw"].append(own.number(row, known["rated_kw"]))
         enrolled = own.number(row, known["enrolled"])
         columns["enrolled"].append(0.0 if kind == "solar" else enrolled)
+        columns[OFFER].append(own.number(row, known[OFFER]))
         for name, spec in KIND_FIELDS[kind].items():
             columns[name].append(own.number(row, spec))
         for name in cells:

@@ -116,6 +116,7 @@ class City:
         contracted_kw, export_limit_kw, security_share and circuit_share_1..4 (of host load),
         terminal, protected, aggregator (-1 none), enrolled, public
     nameplates : by kind, registered
+    aggregators : virtual power plants, see `twin.city.aggregators`
     network : to be built by the grid
     supply : plants, infeeds, pumped storage and their schedules
     weather, design_weather : of the scenario's day and of the design day (expected values)
@@ -136,6 +137,7 @@ class City:
     sectors: tuple[str, ...]
     sites: Columns
     nameplates: Mapping[str, Columns]
+    aggregators: Columns
     network: NetworkSpec
     supply: Supply
     weather: Weather

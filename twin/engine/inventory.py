@@ -28,6 +28,7 @@ def build_inventory(
     sites: Columns,
     nameplates: Mapping[str, Columns],
     busbars: Columns,
+    aggregators: Columns | None = None,
 ) -> Inventory:
     """Return the inventory, with the pseudo kinds ``meter`` (of sites), ``city`` and ``busbar``.
 
@@ -50,4 +51,5 @@ def build_inventory(
     kinds["meter"] = KindInventory("meter", METER_POINTS, (), Columns(meter))
     kinds["city"] = KindInventory("city", CITY_POINTS, (), Columns({"site": np.zeros(1, int)}))
     kinds["busbar"] = KindInventory("busbar", BUSBAR_POINTS, (), busbars)
-    return Inventory(max_load_mw, districts, sectors, sites, kinds)
+    agents = Columns({}) if aggregators is None else aggregators
+    return Inventory(max_load_mw, districts, sectors, sites, kinds, agents)

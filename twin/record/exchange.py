@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.record.columns import Columns
+from twin.record.market import MarketRules
 from twin.record.metering import MeterHistory
 from twin.record.network_view import NetworkView
 from twin.record.orders import Notice
@@ -144,6 +145,7 @@ class Calendar:
     typical_load_mw : float64[1440] city load on a day like this as forecast
     history : what meters showed on the days before, None where the scenario has no history
     network : sensitivities of the network, None where the logic is told nothing of it
+    market : rules of the market, None takes the shipped ones
     """
 
     start_ms: int
@@ -155,6 +157,7 @@ class Calendar:
     typical_load_mw: NDArray[np.float64]
     history: MeterHistory | None = None
     network: NetworkView | None = None
+    market: MarketRules | None = None
 
 
 @dataclass(frozen=True, slots=True)

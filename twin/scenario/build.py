@@ -35,11 +35,13 @@ from twin.record.exchange import Calendar, Logic
 from twin.record.history import History
 from twin.record.monitor import MonitorTally
 from twin.record.orders import Order
+from twin.record.quarters import Quarters
 from twin.scenario.background import calibrate
 from twin.scenario.cache import key, read_arrays, write_arrays
 from twin.scenario.files import resolve
 from twin.scenario.inputs import attempt, distinct, file_problems, scenario_files
 from twin.scenario.network import plant_schedule, pumped_schedule, scenario_network
+from twin.scenario.onboarding import onboarded, onboarding_problems
 from twin.scenario.schema import Scenario
 from twin.scenario.timetable import (
     branch_problems,
@@ -111,6 +113,11 @@ class Built:
             history_tables(self.world, run.kinds),
         )
         history.monitor = MonitorTally(self.world.inventory)
+        history.quarters = Quarters(
+            self.world.start_ms,
+            self.world.end_ms,
+            {k: kind.n for k, kind in run.kinds.items() if k not in ("terminal", "solar")},
+        )
         run.recorder = Recorder(history, self.world.inventory, self.network)
         return run
 
@@ -127,6 +134,7 @@ class Built:
             self.world.price_day,
             forecast,
             self.city.max_load_mw * self.city.load_shape,
+            market=self.scenario.market.rules(),
         )
 
 
@@ -163,10 +171,14 @@ def _build(scenario: Scenario, path: Path) -> Built:
         city.sites if sites is None else sites,
         nameplates,
         busbar_columns(network),
+        city.aggregators,
     )
     found += manner_problems(scenario, str(path), inventory)
+    steps = scenario.onboarding
+    found += onboarding_problems(steps, str(path), inventory, city.districts)
     if found or sites is None:
         raise InputProblems(found)
+    inventory = onboarded(steps, inventory, city.districts, scenario.city.seed)
     orders = orders_of(scenario, city.max_load_mw)
     weather = _weather(scenario, path, day, city)
     world = World(

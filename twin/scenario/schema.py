@@ -26,6 +26,8 @@ from twin.scenario.fields import (
     Share,
     TimeOfDay,
 )
+from twin.scenario.market_schema import MarketSection
+from twin.scenario.onboarding_schema import OnboardingSection
 from twin.scenario.wire_schema import MannerSection, WireSection
 
 
@@ -257,6 +259,12 @@ class Scenario(Section):
     )
     manners: tuple[MannerSection, ...] = Field(
         default=(), description="how devices in the field behave, other than well"
+    )
+    market: MarketSection = Field(
+        default=MarketSection(), description="rules of the demand-response market"
+    )
+    onboarding: tuple[OnboardingSection, ...] = Field(
+        default=(), description="who is not live all day (有序接入), and their steps"
     )
 
     @model_validator(mode="after")
