@@ -28,14 +28,14 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class EpwDays:
-    """Two days of an EPW file as minutes, index 0 is 00:00 of the day before.
+    """Days of an EPW file as minutes, index 0 is 00:00 of the first.
 
     Attributes
     ----------
     place, latitude_deg, longitude_deg : of the station
     month, day : the day that was taken
-    temperature_c, wet_bulb_c : float64[2881]
-    irradiance_w_m2 : float64[3, 2881], global, direct normal, diffuse
+    temperature_c, wet_bulb_c : float64[minutes], two days: 2881
+    irradiance_w_m2 : float64[3, minutes], global, direct normal, diffuse
     """
 
     place: str
@@ -48,8 +48,8 @@ class EpwDays:
     irradiance_w_m2: NDArray[np.float64]
 
 
-def read_epw_days(path: Path, chosen: tuple[int, int] | None = None) -> EpwDays:
-    """Return the chosen day (month, day) of an EPW file and the day before it.
+def read_epw_days(path: Path, chosen: tuple[int, int] | None = None, before: int = 1) -> EpwDays:
+    """Return the chosen day (month, day) of an EPW file and `before` days before it.
 
     None takes the hottest day of the file. Hourly values become minutes by linear
     interpolation: temperatures stand at the end of their hour, irradiance at its middle.
@@ -78,10 +78,10 @@ def read_epw_days(path: Path, chosen: tuple[int, int] | None = None) -> EpwDays:
         text = f"{chosen[0]:02d}-{chosen[1]:02d}"
         raise InputProblems([Problem(file, "epw_day", text, "a day that is in the file")])
     # One hour more on each side, the year taken as a ring.
-    around = np.arange(24 * (row - 1) - 1, 24 * (row + 1) + 1) % values.shape[1]
+    around = np.arange(24 * (row - before) - 1, 24 * (row + 1) + 1) % values.shape[1]
     hourly = values[:, around]
-    ends_min = np.arange(0, 50) * 60.0  # end of each hour, minutes since 00:00 the day before
-    minutes = np.arange(2881.0)
+    ends_min = np.arange(len(around)) * 60.0  # end of each hour, minutes since the first 00:00
+    minutes = np.arange((before + 1) * 1440.0 + 1.0)
     temperature = np.interp(minutes, ends_min, hourly[0])
     humidity = np.interp(minutes, ends_min, np.minimum(hourly[1], 100.0))
     bulb = wet_bulb(temperature, saturation_hpa(temperature) * humidity / 100.0)

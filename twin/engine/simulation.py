@@ -290,6 +290,8 @@ class Simulation:
         rigid = terminal if isinstance(terminal, Terminal) else None
         curve = self.world.demand.curve_at(self.now_ms, env.occupancy)
         noise = self.sites.noise(self.now_ms)
+        uplift = self.world.uplift_at(self.now_ms)
+        noise = noise if uplift is None else noise * uplift
         self.sites.switch(self.kinds, rigid)
         self.sites.minute(env, curve, noise, rigid)
         self.sites.bound(self.kinds)

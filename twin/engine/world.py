@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.assets.environment import Environment
+from twin.city.calendar_days import Days
 from twin.city.weather import Weather
-from twin.clock import MINUTE_MS, minute_of_day
+from twin.clock import DAY_MS, MINUTE_MS, minute_of_day
+from twin.engine.gaming import Gamers, uplift
 from twin.engine.timeline import Entry
 from twin.record.columns import Columns
 from twin.record.exchange import Inventory
@@ -30,8 +32,10 @@ class Demand:
     site_weight : float64[sites]  share of its sector-district that each site's host load is
     rest_share : float64[sectors, districts]  share that is spread over the busbars
     busbar_district : int64[busbars]; busbar_weight : float64[busbars], 1 in sum by district
-    heat : float64[1440 * 2]  weather factor on `aircon_kw` by minute from -1440 on, 1 on the
-        design day
+    heat : float64[minutes]  weather factor on `aircon_kw` by minute from `first_minute` on, 1 on
+        the design day
+    activity : float64[days, sectors]  factor of each day on both parts, the scenario's day last;
+        None: every day is a workday
     """
 
     free_kw: NDArray[np.float64]
@@ -41,10 +45,12 @@ class Demand:
     busbar_district: NDArray[np.int64]
     busbar_weight: NDArray[np.float64]
     heat: NDArray[np.float64]
+    first_minute: int = -1440
+    activity: NDArray[np.float64] | None = None
 
     def aircon_at(self, now_ms: int) -> NDArray[np.float64]:
         """Return float64[sectors, districts], the weather-driven part now [kW]."""
-        heat = self.heat[now_ms // MINUTE_MS + 1440]
+        heat = self.heat[now_ms // MINUTE_MS - self.first_minute]
         return np.asarray(self.aircon_kw[:, :, minute_of_day(now_ms)] * heat)
 
     def free_at(self, now_ms: int) -> NDArray[np.float64]:
@@ -56,8 +62,11 @@ class Demand:
 
         Sector 1, the tertiary one, goes with `occupancy`.
         """
-        people = np.array([1.0, occupancy, 1.0])[:, None]
-        return np.asarray((self.free_at(now_ms) + self.aircon_at(now_ms)) * people)
+        people = np.array([1.0, occupancy, 1.0])
+        if self.activity is not None:
+            last = len(self.activity) - 1
+            people = people * self.activity[min(max(now_ms // DAY_MS + last, 0), last)]
+        return np.asarray((self.free_at(now_ms) + self.aircon_at(now_ms)) * people[:, None])
 
     def background_kw(self, now_ms: int, occupancy: float) -> NDArray[np.float64]:
         """Return float64[busbars], demand that stands at no site."""
@@ -81,6 +90,9 @@ class World:
     cloud_seed : seed of the weather's chance, by default the scenario's
     timeline : sorted entries
     maps : by kind the register map of each device, where there is a wire
+    days : the days before and the day, where the run has a history; None: the day before is
+        like the day
+    gaming : owners who bend their own baseline
     """
 
     name: str
@@ -102,6 +114,12 @@ class World:
     pumped_mw: NDArray[np.float64]
     timeline: tuple[Entry, ...]
     maps: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    days: Days | None = None
+    gaming: tuple[Gamers, ...] = ()
+
+    def uplift_at(self, now_ms: int) -> NDArray[np.float64] | None:
+        """Return float64[sites], the factor of gaming on host load now; None where nobody does."""
+        return uplift(self.gaming, now_ms, self.inventory.sites.n)
 
     def city_points(self, now_ms: int, load_mw: float) -> NDArray[np.float64]:
         """Return float64[points, 1], the truth behind the readings of ``city``."""
@@ -113,6 +131,11 @@ class World:
         start_ms = now_ms - now_ms % MINUTE_MS
         air = self.weather.at(start_ms)
         minute = minute_of_day(start_ms)
+        workday, tariff, price = self.workday, self.tariff_day, self.price_day
+        if self.days is not None:
+            row = self.days.row(start_ms)
+            workday, tariff = bool(self.days.workday[row]), self.days.tariff_period[row]
+            price = self.days.price_cny_kwh[row]
         return Environment(
             now_ms=start_ms,
             temperature_c=air.temperature_c,
@@ -124,9 +147,9 @@ class World:
             azimuth_deg=air.azimuth_deg,
             cloud=air.cloud,
             occupancy=air.occupancy,
-            workday=self.workday,
-            tariff_period=int(self.tariff_day[minute]),
-            tariff_day=self.tariff_day,
-            price_cny_kwh=float(self.price_day[minute]),
+            workday=workday,
+            tariff_period=int(tariff[minute]),
+            tariff_day=tariff,
+            price_cny_kwh=float(price[minute]),
             seed=self.seed,
         )
