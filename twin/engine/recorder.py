@@ -12,6 +12,7 @@ from twin.assets.environment import Environment
 from twin.assets.kind import Kind
 from twin.assets.terminal import Terminal
 from twin.clock import MINUTE_MS
+from twin.engine.emissions import EMISSION_SCALARS, FACTOR_TABLE, EmissionRecord
 from twin.engine.simulation import Period, Simulation
 from twin.engine.telemetry import NEVER_MS
 from twin.engine.world import World
@@ -27,7 +28,7 @@ SCALARS = (
     "load_mw", "demand_mw", "losses_mw", "import_mw", "plant_mw", "pumped_mw", "temperature_c",
     "aircon_modelled_mw", "aircon_background_mw", "security_cut_kw", "violations_bus",
     "violations_branch", "max_loading_pct", "tap_moves", "capacitor_moves", "converged",
-    "tariff_period",
+    "tariff_period", *EMISSION_SCALARS,
     *(f"v{level}_{end}" for level in LEVELS for end in ("min", "max")),
     *(f"loading_{level}_max" for level in (110, 220, 500)),
 )  # fmt: skip
@@ -40,6 +41,7 @@ def history_tables(world: World, kinds: Mapping[str, Kind]) -> dict[str, tuple[i
         "site.demand_kw": (sites, "f4"),
         "site.interrupted": (sites, "u1"),
         "district.load_mw": (districts, "f8"),
+        FACTOR_TABLE: (districts, "f8"),
         "kind.power_mw": (len(DEVICE_KINDS), "f8"),
         "kind.enrolled_power_mw": (len(DEVICE_KINDS), "f8"),
     }
@@ -61,6 +63,7 @@ class Recorder:
         level = network.branches.kv
         self.branch_level = {k: np.flatnonzero(np.isclose(level, k)) for k in (110, 220, 500)}
         self.watch: AlarmWatch | None = AlarmWatch(inventory)
+        self.emissions = EmissionRecord(network, len(inventory.districts))
         self.peak_grid: Table | None = None  # the network's state in the minute of `peak`
         self.seconds = 0
         self.site_kws: NDArray[np.float64] = np.zeros(inventory.sites.n)
@@ -70,6 +73,7 @@ class Recorder:
         other = copy.copy(self)
         other.history = self.history.fork()
         other.watch = None if self.watch is None else self.watch.copy()
+        other.emissions = self.emissions.fork()
         other.site_kws = self.site_kws.copy()
         return other
 
@@ -174,6 +178,7 @@ class Recorder:
             }
         )
         self._grid(run, period.env)
+        self.emissions.minute(run, history)
         self._watch(run)
         self._peak(run, meter_kw, terminal)
         history.close_minute()
