@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS
+from twin.control.adjustable import Adjustable
 from twin.control.aggregator import Settlement
 from twin.control.baseline import FLEXIBLE, Habits
 from twin.control.curtailment import Curtailment, CutNumbers
@@ -32,6 +33,8 @@ LOAD_MANAGEMENT = OrderKind.LOAD_MANAGEMENT
 class Platform(BaseLogic):
     """The reference logic of the city's platform."""
 
+    answers_sustained = True  # the judge's question by device, see `twin.control.calls`
+
     def start(self, inventory: Inventory, calendar: Calendar) -> None:
         """Learn what is registered; forget everything else."""
         super().start(inventory, calendar)
@@ -48,6 +51,10 @@ class Platform(BaseLogic):
         if terminal is not None and terminal.n > 0:
             top = float(np.max(calendar.typical_load_mw, initial=0.0))
             self.curtailment = self.new_curtailment(top)
+        self.adjustable = Adjustable(
+            inventory, self.habits, self.fleet, self.desk, self._without_order, self._behind_open
+        )
+        self.memory |= self.adjustable.tables()
         self.acted_ms = -(10**15)
         tables = (self.fleet, self.habits, self.desk, self.response, self.flexible, self.settlement)
         for part in tables:
@@ -145,16 +152,30 @@ class Platform(BaseLogic):
                 setpoints, settlement = self._act(now_ms)
         figures = self._figures(now_ms)
         belief = self.fleet.reports(readings)
-        return Actions(setpoints, Reports(belief, alarms, figures, settlement))
+        tables = self.adjustable.report(now_ms, notices, self._alert(now_ms))
+        return Actions(setpoints, Reports(belief, alarms, figures, settlement, tables))
 
     def _touched(self, kind: str) -> NDArray[np.bool_]:
         """Return which devices of `kind` do not show what they would do by themselves."""
         touched = self.response.without.touched(kind) | self.flexible.without.touched(kind)
         if self.curtailment is not None and self.curtailment.busy:
             touched |= self.curtailment.behind_open(kind)
-        return touched
+        return touched | self.adjustable.touched(kind)
+
+    def _without_order(self, kind: str) -> NDArray[np.float64] | None:
+        """Return demand without the demand response in force [kW], None where there is none."""
+        return self.response.without.demand_kw(kind) if self.response.busy else None
+
+    def _behind_open(self, kind: str) -> NDArray[np.bool_] | None:
+        """Return which devices of `kind` stand behind an open circuit, None where none does."""
+        if self.curtailment is None or not self.curtailment.busy:
+            return None
+        return self.curtailment.behind_open(kind)
 
     def _act(self, now_ms: int) -> tuple[list[SetPoint], list[Mapping[str, object]]]:
+        held = self.adjustable.serve(now_ms, self.book.live())
+        if held is not None:
+            return held, []
         load_mw = self.fleet.scalar("city", "load_mw")
         call = self._current(now_ms, OrderKind.DEMAND_RESPONSE, OrderKind.CAPABILITY)
         cut = self._current(now_ms, OrderKind.LOAD_MANAGEMENT)

@@ -130,6 +130,9 @@ class Recorder:
         """Take one grid period; close the minute where it ends."""
         self.seconds += period.seconds
         self.site_kws += run.sites.state["demand_kw"] * period.seconds
+        if self.history.quarters is not None:
+            for name, mean_kw in period.mean_kw.items():
+                self.history.quarters.add(period.start_ms, name, mean_kw, period.seconds)
         for name, ended in period.ended.items():
             if len(ended.get("now_ms", ())) > 0:
                 self.history.add_events(f"{name}.sessions", dict(ended))

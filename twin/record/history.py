@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from twin.clock import MINUTE_MS
 from twin.record.exchange import Alarm
 from twin.record.monitor import MonitorTally
+from twin.record.quarters import Quarters
 
 REPORT = "report."  # before the name of an event table that the logic reported
 
@@ -57,6 +58,7 @@ class History:
     scalars : names of the city's scalar series
     tables : width and dtype of each table, by name such as ``"site.demand_kw"``
     parent, first : the run from which this one was forked, and its first own minute
+    quarters : energies by device and quarter of an hour, where they are kept
     """
 
     start_ms: int
@@ -73,6 +75,7 @@ class History:
     peak: dict[str, NDArray[np.generic]] = field(default_factory=dict)
     figures: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     monitor: MonitorTally | None = None
+    quarters: Quarters | None = None
     _series: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
     _tables: dict[str, NDArray[np.generic]] = field(default_factory=dict)
     _events: dict[str, list[dict[str, NDArray[np.generic]]]] = field(default_factory=dict)
@@ -98,6 +101,8 @@ class History:
         other.peak = dict(self.peak)
         other.figures = {k: v.copy() for k, v in self.figures.items()}
         other.monitor = None if self.monitor is None else self.monitor.copy()
+        if self.quarters is not None:
+            other.quarters = self.quarters.fork(self.start_ms + self.filled * MINUTE_MS)
         return other
 
     # -- writing (the engine) --------------------------------------------------------------

@@ -12,6 +12,7 @@ class OrderKind(StrEnum):
     DEMAND_RESPONSE = "demand_response"  # flexible means, the plan's 5 %
     LOAD_MANAGEMENT = "load_management"  # rigid control, the plan's 20 %
     CAPABILITY = "capability"  # "give all you have": the judge's call on a fork
+    SUSTAINED = "sustained"  # "each device holds what it can": the judge's question on a fork
 
 
 class OrderForm(StrEnum):
@@ -19,6 +20,7 @@ class OrderForm(StrEnum):
 
     REDUCTION = "reduction"  # against the counterfactual
     CAP = "cap"  # on the load that the infeed meters show
+    INCREASE = "increase"  # load to be added; of the judge's questions only
 
 
 class NoticeKind(StrEnum):

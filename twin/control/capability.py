@@ -1,0 +1,245 @@
+"""What the fleet can sustain: by device, and by aggregator, district and kind.
+
+*Connected* is the registered rating of what takes part; *adjustable* is what can be held. An
+estimate made at `now_ms` is for a call given at this moment: a quarter of an hour later
+(`LEAD_MS`, the response time that is asked of an order) everything is there and is held for the
+horizon. `up` is load taken off the grid or generation added, `down` load added, each the mean
+over the horizon against what the device would do by itself. Readings and registrations only;
+nothing is written and nothing remembered, so an estimate may be asked for at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.clock import HOUR_MS, MINUTE_MS
+from twin.control import flexibility as flex
+from twin.control.baseline import FLEXIBLE, Habits
+from twin.control.flexibility import Sustained
+from twin.control.supervision import FRESH_MS, Supervision, Watch
+from twin.record.exchange import Inventory
+from twin.record.onboarding import live
+from twin.units import KW_PER_MW
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Rows = Mapping[str, NDArray[np.generic]]
+
+HORIZONS_MIN = (30, 60, 120)
+LEAD_MS = 15 * MINUTE_MS
+QUARTER_MS = 15 * MINUTE_MS
+# Kinds whose owners' controls share what a site's meter leaves (twin registers: 防逆流).
+AT_METER = ("solar", "charging", "swap", "hydrogen", "storage")
+
+
+class Capability:
+    """Estimates from what supervision believes.
+
+    Parameters
+    ----------
+    inventory : what is registered
+    habits, fleet : of the platform; looked at only
+    baseline : by kind what each device would draw now without any order [kW, positive demand],
+        float64[n]; None where nobody commands and readings show it
+    barred : by kind who cannot be dispatched for other reasons, bool[n], or None
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        habits: Habits,
+        fleet: Supervision,
+        baseline: Callable[[str], Floats | None] = lambda _: None,
+        barred: Callable[[str], Flags | None] = lambda _: None,
+    ) -> None:
+        self.inventory, self.habits, self.fleet = inventory, habits, fleet
+        self.baseline, self.barred = baseline, barred
+        self.kinds = tuple(k for k in FLEXIBLE if k in habits.kinds)
+        self.columns = {k: inventory.kinds[k].columns for k in self.kinds}
+        self.enrolled = {k: c.flag("enrolled") for k, c in self.columns.items()}
+        self._place()
+
+    # -- estimates ---------------------------------------------------------------------------
+
+    def estimate(self, now_ms: int, horizon_min: int) -> dict[str, Sustained]:
+        """Return by kind what each device can sustain if called now.
+
+        Zero for devices that are not enrolled, not heard of lately or barred.
+        """
+        span = (now_ms + LEAD_MS, now_ms + LEAD_MS + horizon_min * MINUTE_MS)
+        return self.over(now_ms, span)
+
+    def over(self, now_ms: int, span: tuple[int, int]) -> dict[str, Sustained]:
+        """Return by kind what each device can hold over `span` (start_ms, end_ms).
+
+        A span that has begun is what is left of it.
+        """
+        start_ms = max(span[0], now_ms)
+        hours = max((span[1] - start_ms) / HOUR_MS, 1.0 / 60.0)
+        lead_h = (start_ms - now_ms) / HOUR_MS
+        found: dict[str, Sustained] = {}
+        # Batteries last: what others give at the same meter is no room for them any more.
+        for kind in sorted(self.kinds, key=lambda k: k == "storage"):
+            use = self.usable(kind, now_ms)
+            if kind == "storage":
+                given = self._storage(now_ms, (start_ms, span[1]), found)
+            else:
+                given = self._other(kind, lead_h, hours)
+            found[kind] = Sustained(_held(given.up_kw, use), _held(given.down_kw, use))
+        return found
+
+    def usable(self, kind: str, now_ms: int) -> Flags:
+        """Return who can be dispatched: enrolled, live, heard of within two polls, not barred."""
+        watch = self.fleet.watch[kind]
+        use = self.enrolled[kind] & live(self.columns[kind], now_ms)
+        use &= watch.fresh(now_ms, max(FRESH_MS, 2 * watch.period_ms))
+        barred = self.barred(kind)
+        return use if barred is None else use & ~barred
+
+    def demand_kw(self, kind: str) -> Floats:
+        """Return what each device would draw now by itself [kW], float64[n]."""
+        given = self.baseline(kind)
+        return -self.fleet.watch[kind].or_zero("power_kw") if given is None else given
+
+    def _other(self, kind: str, lead_h: float, hours: float) -> Sustained:
+        watch, column, demand = self.fleet.watch[kind], self.columns[kind], self.demand_kw(kind)
+        if kind == "aircon":
+            floor, most = column.f8("floor_m2"), column.f8("comfort_max_c")
+            return flex.aircon(watch, floor, most, demand, lead_h + hours)
+        if kind == "icestore":
+            return flex.icestore(watch, column.f8("tank_kwh"), demand, hours)
+        if kind == "charging":
+            waits = column.i8("use") == flex.WAITS
+            given = flex.charging(watch, demand, waits, column.f8("post_kw"))
+            up = given.up_kw + watch.or_zero("v2g_available_kw")
+            return Sustained(up, np.zeros_like(up))
+        if kind == "swap":
+            up = flex.swap(watch, demand).up_kw + watch.or_zero("v2g_available_kw")
+            return Sustained(up, np.zeros_like(up))
+        if kind == "industry":
+            return flex.industry(watch, self.habits.usual(kind), np.zeros(watch.n, np.bool_), hours)
+        if kind == "hydrogen":
+            tank = column.f8("tank_kg")
+            up = flex.hydrogen(watch, tank, demand, hours).up_kw
+            up = up + flex.fuelcell_kw(watch, tank, column.f8("fuelcell_kw"), hours)
+            return Sustained(up, np.zeros_like(up))
+        return flex.shorepower(watch, demand)
+
+    # -- batteries ---------------------------------------------------------------------------
+
+    def _storage(
+        self, now_ms: int, span: tuple[int, int], others: Mapping[str, Sustained]
+    ) -> Sustained:
+        watch, owners = self.fleet.watch["storage"], self.habits.owners
+        if owners is None:
+            return Sustained(np.zeros(watch.n), np.zeros(watch.n))
+        out_kw, in_kw = self.at_meter_kw(watch, others)
+        lead = -(-(span[0] - now_ms) // QUARTER_MS)
+        base = owners.forecast(now_ms, max(span[1], now_ms + MINUTE_MS))
+        spans_h = ((span[0] - now_ms) / HOUR_MS, max(span[1] - span[0], MINUTE_MS) / HOUR_MS)
+        parts = base[:lead], base[min(lead, len(base) - 1) :]
+        return flex.steady_storage(watch, owners, parts, (out_kw, in_kw), spans_h)
+
+    def at_meter_kw(self, watch: Watch, others: Mapping[str, Sustained]) -> tuple[Floats, Floats]:
+        """Return what each battery may feed and draw before its site's meter bounds it [kW].
+
+        The meter may feed no more than the export limit and draw no more than is contracted;
+        what it leaves is shared by rating. Where no meter was heard the rating stands alone.
+        """
+        power, site = watch.or_zero("power_kw"), self.columns["storage"].i8("site")
+        rated = self.columns["storage"].f8("rated_kw")
+        meter = self.fleet.watch.get("meter")
+        sites = self.inventory.sites
+        if meter is None or not {"export_limit_kw", "contracted_kw"} <= sites.keys():
+            return rated, rated
+        demand = meter.get("demand_kw")
+        given = np.zeros(sites.n)
+        for kind, sustained in others.items():
+            given += np.bincount(self.columns[kind].i8("site"), sustained.up_kw, sites.n)
+        known = np.isfinite(demand)
+        leaves = np.where(known, demand, 0.0)
+        room_out = (sites.f8("export_limit_kw") + leaves - given)[site]
+        room_in = (sites.f8("contracted_kw") - leaves)[site]
+        part = rated / np.maximum(self.rated_at_site[site], 1e-9)
+        out_kw = np.clip(power + part * room_out, 0.0, rated)
+        in_kw = np.clip(-power + part * room_in, 0.0, rated)
+        return np.where(known[site], out_kw, rated), np.where(known[site], in_kw, rated)
+
+    # -- tables ------------------------------------------------------------------------------
+
+    def _place(self) -> None:
+        """Work out to which group of aggregator and district each device belongs."""
+        sites, n = self.inventory.sites, self.inventory.sites.n
+        agent = sites.i8("aggregator") if "aggregator" in sites else np.full(n, -1, np.int64)
+        self.rated_at_site = np.zeros(n)
+        for kind in AT_METER:
+            if kind in self.inventory.kinds:
+                c = self.inventory.kinds[kind].columns
+                self.rated_at_site += np.bincount(c.i8("site"), c.f8("rated_kw"), n)
+        self.group: dict[str, NDArray[np.int64]] = {}
+        self.groups: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        self.connected_mw: dict[str, Floats] = {}
+        width = len(self.inventory.districts)
+        for kind, column in self.columns.items():
+            place = (agent[column.i8("site")] + 1) * width + column.i8("district")
+            found, group = np.unique(place, return_inverse=True)
+            self.group[kind] = group.astype(np.int64)
+            self.groups[kind] = found // width - 1, found % width
+            rated = np.where(self.enrolled[kind], column.f8("rated_kw"), 0.0)
+            self.connected_mw[kind] = np.bincount(group, rated, len(found)) / KW_PER_MW
+
+    def table(self, now_ms: int) -> Rows:
+        """Return the rows of report table ``capability`` [MW].
+
+        Columns ``time_ms, aggregator (-1: none), district, kind, horizon_min, up_mw, down_mw,
+        connected_mw``; one row a group that has devices, and horizon.
+        """
+        parts: list[dict[str, NDArray[np.generic]]] = []
+        for horizon in HORIZONS_MIN:
+            for kind, given in self.estimate(now_ms, horizon).items():
+                (agent, district), group = self.groups[kind], self.group[kind]
+                n = len(agent)
+                parts.append({
+                    "time_ms": np.full(n, now_ms, np.int64),
+                    "aggregator": agent, "district": district, "kind": np.full(n, kind),
+                    "horizon_min": np.full(n, horizon, np.int64),
+                    "up_mw": np.bincount(group, given.up_kw, n) / KW_PER_MW,
+                    "down_mw": np.bincount(group, given.down_kw, n) / KW_PER_MW,
+                    "connected_mw": self.connected_mw[kind],
+                })  # fmt: skip
+        return _stacked(parts)
+
+    def device_table(self, now_ms: int, order: str) -> Rows:
+        """Return the rows of report table ``capability_device`` at the notice of `order` [kW].
+
+        Columns ``order, kind, row, connected_kw`` and ``up_<horizon>_kw, down_<horizon>_kw``;
+        one row a device that takes part.
+        """
+        found = {h: self.estimate(now_ms, h) for h in HORIZONS_MIN}
+        parts: list[dict[str, NDArray[np.generic]]] = []
+        for kind in self.kinds:
+            rows = np.flatnonzero(self.enrolled[kind])
+            part: dict[str, NDArray[np.generic]] = {
+                "order": np.full(len(rows), order), "kind": np.full(len(rows), kind),
+                "row": rows, "connected_kw": self.columns[kind].f8("rated_kw")[rows],
+            }  # fmt: skip
+            for horizon, given in found.items():
+                part[f"up_{horizon}_kw"] = given[kind].up_kw[rows]
+                part[f"down_{horizon}_kw"] = given[kind].down_kw[rows]
+            parts.append(part)
+        return _stacked(parts)
+
+
+def _held(power_kw: Floats, use: Flags) -> Floats:
+    """Return `power_kw` of those in `use`, never negative, 0 for the others and the unknown."""
+    return np.where(use & (power_kw > 0.0) & np.isfinite(power_kw), power_kw, 0.0)
+
+
+def _stacked(parts: list[dict[str, NDArray[np.generic]]]) -> Rows:
+    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]} if parts else {}
+
+
+__all__ = ["HORIZONS_MIN", "LEAD_MS", "Capability"]
