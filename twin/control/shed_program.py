@@ -1,0 +1,281 @@
+"""The plan of cuts as a mixed-integer program (HiGHS), and a greedy choice beside it.
+
+Circuits are binary; what customers lack is continuous. Equations (1) and (2) of
+`twin.control.shed_problem` stand as inequalities, which the least loss makes tight. There is a
+limit on nodes and none on wall time, so that a plan repeats. Where the limit is reached without
+a plan, or nothing meets the order within its bounds, the greedy choice stands in and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from twin.control.shed_problem import (
+    Loss,
+    ShedProblem,
+    live_edges,
+    loss_of,
+    marginal_cny_kw,
+    shed_problem,
+)
+
+__all__ = ["ShedPlan", "ShedProblem", "greedy", "loss_of", "marginal_cny_kw", "shed_problem",
+           "solve"]  # fmt: skip
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+GAP = 0.01  # a plan within 1 % of the bound is good enough (the project's choice)
+NODES = 200  # of the search tree; the city's case ends at the first (the project's choice)
+SLACK = 1e-7  # of a bound, for sums in another order
+
+
+@dataclass(frozen=True, slots=True)
+class ShedPlan:
+    """Which circuits to open.
+
+    Attributes
+    ----------
+    open : bool[c]
+    loss : by the graph, at registered stocks
+    loss_cny, bound_cny : loss of this plan; no plan within the constraints has less
+    gap : loss over bound less one; NaN where there is no bound above zero
+    how : ``milp`` or ``greedy``
+    nodes : of the search tree
+    short_kw : what is missing to the order, 0 where it is met
+    """
+
+    open: Flags
+    loss: Loss
+    loss_cny: float
+    bound_cny: float
+    gap: float
+    how: Literal["milp", "greedy"]
+    nodes: int
+    short_kw: float
+
+
+def solve(problem: ShedProblem, *, gap: float = GAP, nodes: int = NODES) -> ShedPlan:
+    """Return the plan with the least loss that meets the order.
+
+    Parameters
+    ----------
+    gap : the search ends when the plan is this near to the bound
+    nodes : the search ends after so many nodes with the best plan so far
+    """
+    plain = greedy(problem)
+    if problem.n == 0 or problem.need_kw <= float(problem.kw @ problem.stay):
+        return plain
+    columns = _columns(problem)
+    found = milp(
+        columns.cost,
+        integrality=columns.whole,
+        bounds=Bounds(columns.low, columns.high),
+        constraints=columns.rows,
+        options={"mip_rel_gap": gap, "node_limit": nodes, "presolve": True},
+    )
+    tree = int(found.mip_node_count or 0) if found.mip_node_count is not None else 0
+    bound = found.mip_dual_bound
+    bound_cny = 0.0 if bound is None or not np.isfinite(bound) else max(float(bound), 0.0)
+    if found.x is None:
+        return _plan(problem, plain.open, bound_cny, "greedy", tree)
+    chosen = np.asarray(found.x[: problem.n] > 0.5)
+    plan = _plan(problem, chosen, bound_cny, "milp", tree)
+    if plain.short_kw <= SLACK * problem.need_kw and plain.loss_cny < plan.loss_cny:
+        # Within the gap the greedy choice may be the better one; the bound holds for it too.
+        return _plan(problem, plain.open, bound_cny, "milp", tree)
+    return plan
+
+
+def _plan(
+    problem: ShedProblem,
+    open_: Flags,
+    bound_cny: float,
+    how: Literal["milp", "greedy"],
+    nodes: int,
+) -> ShedPlan:
+    loss = loss_of(problem, open_)
+    total = loss.total_cny
+    gap = total / bound_cny - 1.0 if bound_cny > 0.0 else float("nan")
+    short = max(problem.need_kw - float(problem.kw @ open_), 0.0)
+    return ShedPlan(open_, loss, total, bound_cny, gap, how, nodes, short)
+
+
+# -- the program -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The program: circuits first, then what is lacking on each live edge."""
+
+    cost: Floats
+    whole: NDArray[np.int64]
+    low: Floats
+    high: Floats
+    rows: list[LinearConstraint]
+
+
+def _columns(problem: ShedProblem) -> _Columns:
+    live, n = live_edges(problem), problem.n
+    edges, hours = len(live), problem.hours
+    customer = problem.customer[live]
+    value = problem.loss_cny_h
+    cost = np.concatenate(
+        [hours * value[problem.site] * problem.share, value[customer] * problem.edge_share[live]]
+    )
+    rows = [_need(problem, edges), *_districts(problem, edges), *_flows(problem, edges)]
+    if edges > 0:
+        rows.append(_stocks(problem, live))
+    return _Columns(
+        cost,
+        np.concatenate([np.ones(n, np.int64), np.zeros(edges, np.int64)]),
+        np.concatenate([problem.stay.astype(np.float64), np.zeros(edges)]),
+        np.concatenate([np.ones(n), np.full(edges, hours)]),
+        rows,
+    )
+
+
+def _wide(block: sparse.csr_array, edges: int) -> sparse.csr_array:
+    """Return `block` over circuits with empty columns for the edges."""
+    rows = block.shape[0]
+    return sparse.csr_array(sparse.hstack([block, sparse.csr_array((rows, edges))]))
+
+
+def _need(problem: ShedProblem, edges: int) -> LinearConstraint:
+    row = sparse.csr_array(problem.kw[None, :])
+    return LinearConstraint(_wide(row, edges), problem.need_kw, np.inf)
+
+
+def _shares(problem: ShedProblem) -> tuple[Floats, Floats, Floats]:
+    """Return what each district has, and the least and most that may be open there [kW].
+
+    What has to stay open widens a bound that it breaks.
+    """
+    n = int(problem.district.max(initial=-1)) + 1
+    for given in (problem.least_share, problem.most_share):
+        n = n if given is None else max(n, len(given))
+    has = np.asarray(np.bincount(problem.district, problem.kw, n), np.float64)
+    stays = np.bincount(problem.district, np.where(problem.stay, problem.kw, 0.0), n)
+    least, most = np.zeros(n), np.full(n, np.inf)
+    if problem.least_share is not None:
+        least = problem.least_share * has
+    if problem.most_share is not None:
+        most = np.maximum(problem.most_share * has, stays)
+    return has, least, most
+
+
+def _districts(problem: ShedProblem, edges: int) -> list[LinearConstraint]:
+    if problem.least_share is None and problem.most_share is None:
+        return []
+    has, least, most = _shares(problem)
+    block = sparse.csr_array(
+        (problem.kw, (problem.district, np.arange(problem.n))), shape=(len(has), problem.n)
+    )
+    return [LinearConstraint(_wide(block, edges), least, most)]
+
+
+def _flows(problem: ShedProblem, edges: int) -> list[LinearConstraint]:
+    if problem.flow_rows is None or problem.flow_room is None:
+        return []
+    block = sparse.csr_array(problem.flow_rows)
+    return [LinearConstraint(_wide(block, edges), -np.inf, _room(problem))]
+
+
+def _room(problem: ShedProblem) -> Floats:
+    """Return the network's room; what has to stay open widens a limit that it breaks."""
+    if problem.flow_rows is None or problem.flow_room is None:
+        return np.empty(0)
+    stays = np.asarray(problem.flow_rows @ problem.stay.astype(np.float64))
+    return np.maximum(problem.flow_room, stays)
+
+
+def _stocks(problem: ShedProblem, live: NDArray[np.int64]) -> LinearConstraint:
+    """Return (2) for the live edges: V_u - h y_v - Z_e <= tau_e."""
+    sites, edges = len(problem.loss_cny_h), len(live)
+    each = np.arange(edges)
+    supplier, customer = problem.supplier[live], problem.customer[live]
+    circuits = np.arange(problem.n)
+    cut = sparse.csr_array(
+        (problem.hours * problem.share, (problem.site, circuits)), shape=(sites, problem.n)
+    )
+    lost = sparse.csr_array((problem.edge_share[live], (customer, each)), shape=(sites, edges))
+    block = sparse.hstack(
+        [cut[supplier] - cut[customer], lost[supplier] - sparse.eye_array(edges, format="csr")]
+    )
+    return LinearConstraint(sparse.csr_array(block), -np.inf, problem.stock_h[live])
+
+
+# -- the greedy choice -----------------------------------------------------------------------
+
+
+def greedy(problem: ShedProblem) -> ShedPlan:
+    """Return the plain choice: cheapest circuits first, within the same bounds.
+
+    Districts get their least first. What is not needed in the end is closed again, the dearest
+    first. Where the order cannot be met so, `short_kw` says by how much.
+    """
+    price = marginal_cny_kw(problem)
+    order = np.lexsort((np.arange(problem.n), price))
+    has, least, most = _shares(problem)
+    open_ = problem.stay.copy()
+    opened = np.where(open_, problem.kw, 0.0)
+    in_district = np.asarray(np.bincount(problem.district, opened, len(has)), np.float64)
+    room = _room(problem)
+    if problem.flow_rows is not None:
+        room = room - problem.flow_rows @ open_.astype(np.float64)
+    for target in ("least", "order"):
+        _fill(problem, order, open_, in_district, room, least if target == "least" else None, most)
+    _trim(problem, order[::-1], open_, in_district, room, least)
+    return _plan(problem, open_, 0.0, "greedy", 0)
+
+
+def _fill(
+    problem: ShedProblem, order: NDArray[np.int64], open_: Flags, in_district: Floats,
+    room: Floats, least: Floats | None, most: Floats,
+) -> None:  # fmt: skip
+    """Open circuits in `order` until the districts have their `least`, or the order is met."""
+    total = float(problem.kw @ open_)
+    flows = problem.flow_rows
+    for c in order[~open_[order]].tolist():
+        kw, d = float(problem.kw[c]), int(problem.district[c])
+        if least is None and total >= problem.need_kw:
+            return
+        if kw <= 0.0 or (least is not None and in_district[d] >= least[d]):
+            continue
+        if in_district[d] + kw > most[d]:
+            continue
+        if flows is not None:
+            if (flows[:, c] > room).any():
+                continue
+            room -= flows[:, c]
+        open_[c] = True
+        in_district[d] += kw
+        total += kw
+
+
+def _trim(
+    problem: ShedProblem, order: NDArray[np.int64], open_: Flags, in_district: Floats,
+    room: Floats, least: Floats,
+) -> None:  # fmt: skip
+    """Close circuits in `order` that the order does not need."""
+    over = float(problem.kw @ open_) - problem.need_kw
+    flows = problem.flow_rows
+    candidates = order[open_[order] & ~problem.stay[order]]
+    small = candidates[problem.kw[candidates] <= over]
+    for c in small.tolist():
+        kw, d = float(problem.kw[c]), int(problem.district[c])
+        if kw > over or in_district[d] - kw < least[d]:
+            continue
+        if flows is not None:
+            if (-flows[:, c] > room).any():
+                continue
+            room += flows[:, c]
+        open_[c] = False
+        in_district[d] -= kw
+        over -= kw
