@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,9 @@ from twin.assets import KINDS
 from twin.assets.kind import Kind
 from twin.assets.site import Sites
 from twin.assets.terminal import CIRCUITS
-from twin.city.attach import attach_sites, background_weights
 from twin.city.build import build_city
-from twin.city.demand import weather_factor
-from twin.city.own_files import check_busbars
 from twin.city.spec import City, CitySpec
 from twin.city.tariffs import build_tariff
-from twin.city.weather import Weather, build_weather
 from twin.clock import DAY_MS, MINUTE_MS, parse_time_of_day
 from twin.engine.busbars import busbar_columns
 from twin.engine.inventory import build_inventory
@@ -33,16 +30,20 @@ from twin.grid import GridOperation, Network, imported_load_mw
 from twin.record.columns import Columns
 from twin.record.exchange import Calendar, Logic
 from twin.record.history import History
+from twin.record.metering import MeterHistory
 from twin.record.monitor import MonitorTally
 from twin.record.orders import Order
 from twin.record.quarters import Quarters
 from twin.scenario.background import calibrate
 from twin.scenario.cache import key, read_arrays, write_arrays
 from twin.scenario.files import resolve
+from twin.scenario.history_build import days_of, gamers_of, gaming_problems, weather_of
+from twin.scenario.history_run import coarse, kept, meter_history, run_days_before
 from twin.scenario.inputs import attempt, distinct, file_problems, scenario_files
 from twin.scenario.network import plant_schedule, pumped_schedule, scenario_network
 from twin.scenario.onboarding import onboarded, onboarding_problems
 from twin.scenario.schema import Scenario
+from twin.scenario.siting import attached, blank_demand, terminals
 from twin.scenario.timetable import (
     branch_problems,
     kind_problems,
@@ -67,6 +68,7 @@ class Built:
     orders : the dispatcher's orders by time of notice
     world : constants of the run, with the calibrated demand
     warm : state of every table at the start of the run, None before `warmed`
+    history : what meters showed on the days before, None without such days and before `warmed`
     """
 
     scenario: Scenario
@@ -77,11 +79,19 @@ class Built:
     orders: tuple[Order, ...]
     world: World
     warm: Mapping[str, NDArray[np.generic]] | None = None
+    history: MeterHistory | None = None
 
-    def simulation(self, world: World, first_ms: int, *, with_grid: bool = True) -> Simulation:
+    def simulation(
+        self,
+        world: World,
+        first_ms: int,
+        *,
+        with_grid: bool = True,
+        sorts: Mapping[str, type[Kind]] = KINDS,
+    ) -> Simulation:
         """Return a simulation at `first_ms` with fresh devices, no logic and no record."""
         kinds: dict[str, Kind] = {
-            name: KINDS[name](plate, world.seed)
+            name: sorts[name](plate, world.seed)
             for name, plate in world.nameplates.items()
             if plate.n > 0
         }
@@ -134,6 +144,7 @@ class Built:
             self.world.price_day,
             forecast,
             self.city.max_load_mw * self.city.load_shape,
+            history=self.history,
             market=self.scenario.market.rules(),
         )
 
@@ -160,9 +171,9 @@ def _build(scenario: Scenario, path: Path) -> Built:
     if network is None:
         raise InputProblems(found)
     found += branch_problems(scenario, str(path), network.branches.name.tolist())
-    sites = attempt(found, lambda: _attached(city, network, scenario, path))
-    terminals = _terminals(city.sites if sites is None else sites)
-    nameplates = {**city.nameplates, "terminal": terminals}
+    sites = attempt(found, lambda: attached(city, network, scenario, path))
+    rigid = terminals(city.sites if sites is None else sites)
+    nameplates = {**city.nameplates, "terminal": rigid}
     found += kind_problems(scenario, str(path), {kind: c.n for kind, c in nameplates.items()})
     inventory = build_inventory(
         city.max_load_mw,
@@ -176,11 +187,13 @@ def _build(scenario: Scenario, path: Path) -> Built:
     found += manner_problems(scenario, str(path), inventory)
     steps = scenario.onboarding
     found += onboarding_problems(steps, str(path), inventory, city.districts)
+    found += gaming_problems(scenario.gaming, str(path), inventory)
     if found or sites is None:
         raise InputProblems(found)
     inventory = onboarded(steps, inventory, city.districts, scenario.city.seed)
     orders = orders_of(scenario, city.max_load_mw)
-    weather = _weather(scenario, path, day, city)
+    weather = weather_of(scenario, path, day, city.districts.n)
+    days = days_of(scenario, day, weather)
     world = World(
         name=scenario.name,
         day=day,
@@ -194,14 +207,16 @@ def _build(scenario: Scenario, path: Path) -> Built:
         inventory=inventory,
         nameplates=nameplates,
         weather=weather,
-        demand=_blank_demand(city, network, sites, weather),
+        demand=blank_demand(city, network, sites, weather, days),
         tariff_day=city.tariff.period,
         price_day=city.tariff.price_cny_kwh,
         plant_mw=plant_schedule(network, city),
         pumped_mw=pumped_schedule(network, city),
         timeline=timeline_of(scenario),
+        days=days,
+        gaming=gamers_of(scenario, inventory, orders, days),
     )
-    return Built(scenario, city, network, sites, terminals, orders, world)
+    return Built(scenario, city, network, sites, rigid, orders, world)
 
 
 def calibrated(built: Built) -> Built:
@@ -219,7 +234,7 @@ def calibrated(built: Built) -> Built:
 
         found = calibrate(
             start,
-            replace(demand, heat=np.ones_like(demand.heat)),
+            replace(demand, heat=np.ones_like(demand.heat), activity=None),
             built.city.max_load_mw * built.city.load_shape,
             target / target.sum(axis=(0, 1)),
             built.city.aircon_share,
@@ -245,7 +260,12 @@ def warmed(built: Built) -> Built:
     held = read_arrays(name)
     if held is None:
         world = replace(built.world, timeline=())
-        run = built.simulation(world, world.start_ms - DAY_MS)
+        run, meters = built.simulation(world, world.start_ms - DAY_MS), None
+        past = built.scenario.history
+        if past.days > 0:
+            sorts = coarse(KINDS, past.tick_s)
+            start = partial(built.simulation, with_grid=False, sorts=sorts)
+            meters = run_days_before(run, start, past)
         run.run(world.start_ms)
         if run.snapshot is None or not run.snapshot.converged:
             raise RunBroken("the network has no load flow solution at the start of the run")
@@ -254,8 +274,9 @@ def warmed(built: Built) -> Built:
             for table, content in run.tables().items()
             for array, values in content.arrays().items()
         }
+        held |= {} if meters is None else kept(meters)
         write_arrays(name, held)
-    return replace(built, warm=held)
+    return replace(built, warm=held, history=meter_history(held, built.world))
 
 
 def _city_spec(scenario: Scenario, path: Path, day: date) -> CitySpec:
@@ -281,76 +302,6 @@ def _city_spec(scenario: Scenario, path: Path, day: date) -> CitySpec:
     )
 
 
-def _weather(scenario: Scenario, path: Path, day: date, city: City) -> Weather:
-    """Return the day's weather; its chance is the run's, not the city's."""
-    weather = scenario.weather
-    return build_weather(
-        day,
-        weather.day,
-        scenario.seed if weather.seed is None else weather.seed,
-        city.districts.n,
-        epw=None if weather.epw is None else resolve(path, weather.epw),
-        offset_c=weather.offset_c,
-    )
-
-
-def _attached(city: City, network: Network, scenario: Scenario, path: Path) -> Columns:
-    """Return the sites with a busbar each; raises InputProblems for one that does not exist."""
-    busbars, sites = network.busbars, city.sites
-    if scenario.city.sites is not None:
-        check_busbars(resolve(path, scenario.city.sites), sites, network.n_busbar)
-    busbar = attach_sites(
-        sites.i8("district"),
-        sites.f8("demand_kw"),
-        busbars.district,
-        busbars.weight,
-        scenario.city.seed,
-        given=sites.i8("busbar"),
-        capacity_mw=busbars.capacity_mw,
-        group=busbars.parent * 1000 + busbars.feeder,
-    )
-    return Columns({**sites, "busbar": busbar})
-
-
-def _terminals(sites: Columns) -> Columns:
-    rows = np.flatnonzero(sites.flag("terminal"))
-    shares = {f"circuit_share_{i}": sites.f8(f"circuit_share_{i}")[rows] for i in range(1, 5)}
-    return Columns(
-        {
-            "site": rows,
-            "circuit": np.full(len(rows), -1, np.int64),
-            "district": sites.i8("district")[rows],
-            "rated_kw": sites.f8("demand_kw")[rows],
-            "enrolled": np.zeros(len(rows), np.bool_),
-            "security_share": sites.f8("security_share")[rows],
-            **shares,
-        }
-    )
-
-
-def _blank_demand(city: City, network: Network, sites: Columns, weather: Weather) -> Demand:
-    cells = (len(city.sectors), city.districts.n)
-    taken = np.zeros(cells)
-    np.add.at(taken, (sites.i8("sector"), sites.i8("district")), city.site_weight)
-    peak = int(np.argmax(city.load_shape))
-    busbars = network.busbars
-    return Demand(
-        free_kw=np.zeros((*cells, 1440)),
-        aircon_kw=np.zeros((*cells, 1440)),
-        site_weight=city.site_weight,
-        rest_share=1.0 - taken,
-        busbar_district=busbars.district,
-        busbar_weight=background_weights(
-            sites.i8("busbar"),
-            sites.f8("demand_kw"),
-            busbars.district,
-            busbars.weight,
-            1_000.0 * city.target_demand_mw[:, :, peak].sum(axis=0),
-        ),
-        heat=weather_factor(weather.temperature_c, city.design_weather.temperature_c),
-    )
-
-
 def _design_world(built: Built) -> World:
     """Return the world of the expected design day of this city."""
     weather = built.city.design_weather
@@ -361,6 +312,8 @@ def _design_world(built: Built) -> World:
         weather=weather,
         workday=True,
         timeline=(),
+        days=None,
+        gaming=(),
         start_ms=0,
         end_ms=DAY_MS,
         tariff_day=tariff.period,
@@ -388,6 +341,8 @@ def _day_inputs(built: Built) -> dict[str, object]:
     scenario, world = built.scenario, built.world
     return {
         "weather": scenario.weather.model_dump(mode="json"),
+        "history": scenario.history.model_dump(mode="json"),
+        "gaming": [(g.rows.tolist(), g.share, g.windows_ms) for g in world.gaming],
         "air": float(world.weather.temperature_c.sum()) + float(world.weather.ghi_w_m2.sum()),
         "seed": scenario.seed,
         "start": scenario.start,

@@ -26,6 +26,7 @@ from twin.scenario.fields import (
     Share,
     TimeOfDay,
 )
+from twin.scenario.history_schema import GamingSection, HistorySection, gaming_rules
 from twin.scenario.market_schema import MarketSection
 from twin.scenario.onboarding_schema import OnboardingSection
 from twin.scenario.wire_schema import MannerSection, WireSection
@@ -249,6 +250,12 @@ class Scenario(Section):
         default=CitySection(), description="the city, its sites, fleet and network"
     )
     weather: WeatherSection = Field(default=WeatherSection(), description="the day's weather")
+    history: HistorySection = Field(
+        default=HistorySection(), description="the days before, for customer baselines"
+    )
+    gaming: tuple[GamingSection, ...] = Field(
+        default=(), description="owners who bend their own baseline"
+    )
     engine: EngineSection = Field(default=EngineSection(), description="beats of the simulation")
     orders: tuple[OrderSection, ...] = Field(default=(), description="what the dispatcher asks")
     disturbances: tuple[DisturbanceSection, ...] = Field(
@@ -282,6 +289,7 @@ class Scenario(Section):
             notice, end = parse_time_of_day(order.notice), parse_time_of_day(order.end)
             if not first <= notice or not end <= last:
                 wrong.append(f"order {order.id} must lie within {self.start} to {self.end}")
+        wrong += gaming_rules(self.gaming, self.history, [o.kind for o in self.orders])
         for i, row in enumerate(self.disturbances):
             if not first <= parse_time_of_day(row.at) < last:
                 wrong.append(f"disturbances.{i}.at must lie within {self.start} to {self.end}")

@@ -1,0 +1,87 @@
+"""Runs the days before the scenario's: no load flow, no logic, meters kept.
+
+Their end is where the day before goes on, which is run with its load flow as ever, so that tap
+changers and capacitors stand where a network that is in operation has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.assets.kind import Kind
+from twin.clock import DAY_MS, MINUTE_MS
+from twin.engine.meter_sink import MeterSink
+from twin.engine.simulation import Simulation
+from twin.engine.world import World
+from twin.record.metering import QUARTERS, MeterHistory
+from twin.scenario.history_schema import HistorySection
+
+__all__ = ["coarse", "kept", "meter_history", "run_days_before"]
+
+HELD = "history|"  # before the names of what is kept of the meters, beside the tables
+
+
+def coarse(kinds: Mapping[str, type[Kind]], step_s: int) -> dict[str, type[Kind]]:
+    """Return the kinds with inner steps of `step_s` at least, those that may step coarsely.
+
+    A kind that steps by one second keeps to it: its steps are jumps from event to event, or a
+    test has not shown that longer ones do no harm.
+    """
+    return {
+        name: type(kind.__name__, (kind,), {"step_s": max(step_s, kind.step_s)})
+        if kind.step_s > 1
+        else kind
+        for name, kind in kinds.items()
+    }
+
+
+def run_days_before(
+    run: Simulation, start: Callable[[World, int], Simulation], history: HistorySection
+) -> MeterSink:
+    """Bring `run`, which stands at the begin of its warm-up, to the end of the days before.
+
+    Parameters
+    ----------
+    run : with a fresh fleet; it takes over devices and sites, and goes on metering
+    start : makes a simulation without load flow and with coarse kinds, at a moment
+    """
+    world = run.world
+    sink = MeterSink(history.days, np.flatnonzero(world.inventory.sites.flag("enrolled")))
+    early = start(
+        replace(world, grid_period_ms=MINUTE_MS, tick_ms=MINUTE_MS),
+        run.now_ms - history.days * DAY_MS,
+    )
+    early.recorder = sink
+    early.run(run.now_ms)
+    own = run.tables()
+    for name, table in early.tables().items():
+        if name.startswith(("kind.", "sites")):
+            own[name].restore(table.arrays())
+    run.recorder = sink
+    return sink
+
+
+def kept(sink: MeterSink) -> dict[str, NDArray[np.generic]]:
+    """Return what a cache holds of the meters."""
+    return {f"{HELD}demand_kw": sink.demand_kw, f"{HELD}rows": sink.rows}
+
+
+def meter_history(held: Mapping[str, NDArray[np.generic]], world: World) -> MeterHistory | None:
+    """Return the meters of the days before as the logic gets them, None where there are none."""
+    if world.days is None or f"{HELD}rows" not in held:
+        return None
+    some = np.asarray(held[f"{HELD}demand_kw"], np.float32)
+    days = len(some)
+    demand_kw = np.full((days, QUARTERS, world.inventory.sites.n), np.nan, np.float32)
+    demand_kw[:, :, np.asarray(held[f"{HELD}rows"], np.int64)] = some
+    air = world.weather.temperature_c[:-1].reshape(-1, QUARTERS, 15).mean(axis=2)
+    return MeterHistory(
+        demand_kw,
+        world.days.workday[-1 - days : -1].copy(),
+        air[-1 - days : -1].copy(),
+        np.arange(-days, 0, dtype=np.int64),
+    )
