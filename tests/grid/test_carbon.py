@@ -23,7 +23,7 @@ def flows(*rows: tuple[int, int, float, float]) -> tuple[np.ndarray, np.ndarray]
 
 
 def test_published_example_of_average_participations() -> None:
-    """Documentation of InfraFair (IIT Comillas), "Basic example" of the average participations
+    """Documentation of InfraFair, "Basic example" of the average participations
     method: G1 20 MW and G2 40 MW feed a hub that draws 10 MW and sends 15 and 35 MW on. Of the
     15 MW, 5 are G1's and 10 G2's; of the 35 MW 11.7 and 23.3; of the 10 MW 3.3 and 6.7.
     """

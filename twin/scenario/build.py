@@ -32,6 +32,7 @@ from twin.record.exchange import Calendar, Logic
 from twin.record.history import History
 from twin.record.metering import MeterHistory
 from twin.record.monitor import MonitorTally
+from twin.record.network_view import NetworkView
 from twin.record.orders import Order
 from twin.record.quarters import Quarters
 from twin.scenario.background import calibrate
@@ -40,7 +41,12 @@ from twin.scenario.files import resolve
 from twin.scenario.history_build import days_of, gamers_of, gaming_problems, weather_of
 from twin.scenario.history_run import coarse, kept, meter_history, run_days_before
 from twin.scenario.inputs import attempt, distinct, file_problems, scenario_files
-from twin.scenario.network import plant_schedule, pumped_schedule, scenario_network
+from twin.scenario.network import (
+    expected_view,
+    plant_schedule,
+    pumped_schedule,
+    scenario_network,
+)
 from twin.scenario.onboarding import onboarded, onboarding_problems
 from twin.scenario.schema import Scenario
 from twin.scenario.siting import attached, blank_demand, terminals
@@ -68,6 +74,7 @@ class Built:
     orders : the dispatcher's orders by time of notice
     world : constants of the run, with the calibrated demand
     warm : state of every table at the start of the run, None before `warmed`
+    view : what the logic may know of the network, with a day as planned
     history : what meters showed on the days before, None without such days and before `warmed`
     """
 
@@ -79,6 +86,7 @@ class Built:
     orders: tuple[Order, ...]
     world: World
     warm: Mapping[str, NDArray[np.generic]] | None = None
+    view: NetworkView | None = None
     history: MeterHistory | None = None
 
     def simulation(
@@ -145,6 +153,7 @@ class Built:
             forecast,
             self.city.max_load_mw * self.city.load_shape,
             history=self.history,
+            network=self.view,
             market=self.scenario.market.rules(),
         )
 
@@ -216,7 +225,8 @@ def _build(scenario: Scenario, path: Path) -> Built:
         days=days,
         gaming=gamers_of(scenario, inventory, orders, days),
     )
-    return Built(scenario, city, network, sites, rigid, orders, world)
+    view = expected_view(network, city)
+    return Built(scenario, city, network, sites, rigid, orders, world, view=view)
 
 
 def calibrated(built: Built) -> Built:

@@ -10,6 +10,8 @@ from twin.city.spec import City
 from twin.engine.world import POWER_FACTOR_TAN
 from twin.errors import InputProblems, Problem
 from twin.grid import GridOperation, Network, build_network, from_pandapower, network_key
+from twin.grid.sensitivity import QUARTERS, network_view
+from twin.record.network_view import NetworkView
 from twin.scenario.cache import cache_folder
 from twin.scenario.files import resolve
 from twin.scenario.schema import Scenario
@@ -73,3 +75,24 @@ def pumped_schedule(
     """Return float64[1440] MW of the pumped storage, 0 where the network has none."""
     has = len(network.pumped_rows) > 0
     return city.supply.pumped_schedule_mw if has else np.zeros(1440)
+
+
+def expected_view(network: Network, city: City) -> NetworkView:
+    """Return what a logic may know of the network, with the flows of a day as planned.
+
+    Demand is the city's by district and quarter of an hour, shared out to the busbars as the
+    network was sized; plants and pumped storage keep to their schedules.
+    """
+    busbars = network.busbars
+    district_mw = _by_quarter(city.target_demand_mw.sum(axis=0))
+    demand_mw = busbars.weight[:, None] * district_mw[busbars.district]
+    plant_mw = _by_quarter(plant_schedule(network, city).T)
+    pumped_mw = _by_quarter(pumped_schedule(network, city)[None, :])[0]
+    return network_view(network, demand_mw, plant_mw, pumped_mw)
+
+
+def _by_quarter(
+    minutes: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Return the means over quarters of an hour of rows of 1440 minutes."""
+    return np.asarray(minutes.reshape(len(minutes), QUARTERS, 1440 // QUARTERS).mean(axis=2))
