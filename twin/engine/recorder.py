@@ -28,7 +28,7 @@ SCALARS = (
     "load_mw", "demand_mw", "losses_mw", "import_mw", "plant_mw", "pumped_mw", "temperature_c",
     "aircon_modelled_mw", "aircon_background_mw", "security_cut_kw", "violations_bus",
     "violations_branch", "max_loading_pct", "tap_moves", "capacitor_moves", "converged",
-    "tariff_period", *EMISSION_SCALARS,
+    "tariff_period", "out_of_contact", *EMISSION_SCALARS,
     *(f"v{level}_{end}" for level in LEVELS for end in ("min", "max")),
     *(f"loading_{level}_max" for level in (110, 220, 500)),
 )  # fmt: skip
@@ -178,6 +178,7 @@ class Recorder:
                 "aircon_background_mw": self._aircon_background_kw(run, period.env) / 1_000.0,
                 "security_cut_kw": 0.0 if terminal is None else terminal.security_cut_kw(),
                 "tariff_period": period.env.tariff_period,
+                "out_of_contact": _out_of_contact(run),
             }
         )
         self._grid(run, period.env)
@@ -272,6 +273,16 @@ class Recorder:
             "site.security_kw": sites.columns.f8("security_share") * sites.state["host_kw"],
             "terminal.answered_ms": answered,
         }
+
+
+def _out_of_contact(run: Simulation) -> float:
+    """Return the number of enrolled devices that have lost contact."""
+    lost = 0
+    for name, kind in run.kinds.items():
+        if name != "terminal":
+            away = run.channels[name].state["contact"] != 1
+            lost += int((away & kind.registered.flag("enrolled")).sum())
+    return float(lost)
 
 
 def _points(run: Simulation, kind: str) -> dict[str, NDArray[np.float64]]:

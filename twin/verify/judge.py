@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from twin.record.history import History
 from twin.record.orders import OrderKind
 from twin.verify import demand_response, load_management
+from twin.verify.cost import COST_IDS, judge_cost
 from twin.verify.counterfactual import Evidence
 from twin.verify.demand_response import judge_demand_response
 from twin.verify.load_management import judge_load_management
+from twin.verify.makeup import MAKEUP_ID, judge_makeup
 from twin.verify.monitoring import judge_monitoring
 from twin.verify.verdict import Sheet, Verdict
 
@@ -37,9 +39,13 @@ def judge(evidences: Sequence[Evidence], final: History, *, outside: bool = Fals
         own = [e for e in evidences if e.order.kind is kind]
         for evidence in own:
             verdicts += judge_one(evidence).verdicts
+            if kind is OrderKind.DEMAND_RESPONSE:
+                verdicts += judge_makeup(evidence).verdicts
+            verdicts += judge_cost(evidence).verdicts
         if not own:
             sheet = Sheet(None)
-            for id_ in ids:
+            makeup = (MAKEUP_ID,) if kind is OrderKind.DEMAND_RESPONSE else ()
+            for id_ in (*ids, *makeup, *COST_IDS[kind]):
                 sheet.not_applicable(id_, NO_ORDER)
             verdicts += sheet.verdicts
     return verdicts + judge_monitoring(final, outside=outside).verdicts
