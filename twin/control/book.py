@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 
-from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind
+from twin.record.orders import News, Notice, NoticeKind, Order, OrderForm, OrderKind
 
 
 class OrderBook:
@@ -19,10 +19,12 @@ class OrderBook:
         self._orders: dict[str, Order] = {}
         self._cancelled_ms: dict[str, int] = {}
 
-    def take(self, notices: Iterable[Notice]) -> bool:
-        """Note what became known; return True when anything did."""
+    def take(self, notices: Iterable[News]) -> bool:
+        """Note what became known of orders; return True when anything did."""
         news = False
         for notice in notices:
+            if not isinstance(notice, Notice):
+                continue
             order, held = notice.order, self._orders.get(notice.order.id)
             if held is not None and order.revision < held.revision:
                 continue

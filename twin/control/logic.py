@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from twin.control.book import OrderBook
 from twin.control.memory import pack, unpack
 from twin.record.exchange import Actions, Calendar, Inventory, Reading
-from twin.record.orders import Notice, Order
+from twin.record.orders import News, Order
 from twin.record.table import Table
 
 
@@ -58,7 +58,7 @@ class BaseLogic:
         return tuple(self.inventory.kinds)
 
     def digest(
-        self, now_ms: int, readings: Mapping[str, Reading], notices: Sequence[Notice]
+        self, now_ms: int, readings: Mapping[str, Reading], notices: Sequence[News]
     ) -> Actions:
         """Take notice of orders and do nothing."""
         self.book.take(notices)
@@ -85,7 +85,7 @@ class BaseLogic:
 
     # -- conveniences ----------------------------------------------------------------------
 
-    def order_in_force(self, now_ms: int, notices: Sequence[Notice]) -> Order | None:
+    def order_in_force(self, now_ms: int, notices: Sequence[News]) -> Order | None:
         """Take `notices` and return the first order between its start and end, if any."""
         self.book.take(notices)
         return next((o for o in self.book.live() if o.start_ms <= now_ms < o.end_ms), None)

@@ -23,7 +23,7 @@ from twin.control.response import Numbers, Response
 from twin.control.supervision import Supervision
 from twin.record.alarms import poll_period_ms
 from twin.record.exchange import Actions, Calendar, Inventory, Reading, Reports, SetPoint
-from twin.record.orders import Notice, Order, OrderKind
+from twin.record.orders import News, Notice, Order, OrderKind
 from twin.units import KW_PER_MW
 
 CLOSE_MS = 15 * MINUTE_MS  # before an order from when everything it needs is read each minute
@@ -137,7 +137,7 @@ class Platform(BaseLogic):
         return open_orders[0] if open_orders else None
 
     def digest(
-        self, now_ms: int, readings: Mapping[str, Reading], notices: Sequence[Notice]
+        self, now_ms: int, readings: Mapping[str, Reading], notices: Sequence[News]
     ) -> Actions:
         """Take readings and notices, return set-points and reports."""
         self.book.take(notices)
@@ -151,9 +151,11 @@ class Platform(BaseLogic):
             if self._alert(now_ms):
                 setpoints, settlement = self._act(now_ms)
         figures = self._figures(now_ms)
-        belief = self.fleet.reports(readings)
-        tables = self.adjustable.report(now_ms, notices, self._alert(now_ms))
-        return Actions(setpoints, Reports(belief, alarms, figures, settlement, tables))
+        belief, shown = self.overview.look(now_ms, readings, alarms)
+        orders = [n for n in notices if isinstance(n, Notice)]
+        tables = self.adjustable.report(now_ms, orders, self._alert(now_ms))
+        setpoints = self.gate.let(now_ms, setpoints)
+        return Actions(setpoints, Reports(belief, alarms, figures, settlement, {**shown, **tables}))
 
     def _touched(self, kind: str) -> NDArray[np.bool_]:
         """Return which devices of `kind` do not show what they would do by themselves."""

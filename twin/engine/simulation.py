@@ -31,12 +31,13 @@ from twin.engine.timeline import (
     MannerChange,
     Phase,
     in_force,
+    news_of,
 )
 from twin.engine.world import World
 from twin.engine.writing import deliver, setpoints_at
 from twin.grid import GridOperation, GridSnapshot
 from twin.record.exchange import Logic, Reading, Reports, SetPoint
-from twin.record.orders import Notice
+from twin.record.orders import News
 from twin.record.table import Table
 
 
@@ -229,10 +230,10 @@ class Simulation:
             self.recorder.believe(self, actions.reports)
         self._apply(actions.setpoints)
 
-    def _notices(self) -> Sequence[Notice]:
+    def _notices(self) -> Sequence[News]:
         done, told = int(self.counters["done"][0]), int(self.counters["done"][2])
         self.counters["done"][2] = done
-        return [e.what for e in self._events[told:done] if isinstance(e.what, Notice)]
+        return news_of(self._events[told:done])
 
     def readings(self, names: Sequence[str]) -> dict[str, Reading]:
         """Return readings of the kinds named, taken from the last finished tick."""

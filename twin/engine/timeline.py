@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from twin.assets.manners import Manner
 from twin.chance import generator
 from twin.record.exchange import SetPoint
-from twin.record.orders import Notice
+from twin.record.orders import News, Notice, OutageNotice
 
 
 class Phase(IntEnum):
@@ -124,3 +124,15 @@ class Entry:
 def sort_timeline(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Return the entries in the order in which they happen."""
     return tuple(sorted(entries))
+
+
+def news_of(entries: Iterable[Entry]) -> list[News]:
+    """Return what a logic hears of `entries`: orders, and branches that trip or are back."""
+    news: list[News] = []
+    for entry in entries:
+        what = entry.what
+        if isinstance(what, Notice):
+            news.append(what)
+        elif isinstance(what, BranchOutage):
+            news.append(OutageNotice(entry.now_ms, what.branch, what.restored))
+    return news

@@ -18,7 +18,7 @@ from twin.record.columns import Columns
 from twin.record.market import MarketRules
 from twin.record.metering import MeterHistory
 from twin.record.network_view import NetworkView
-from twin.record.orders import Notice
+from twin.record.orders import News
 
 
 class Quality(IntEnum):
@@ -250,7 +250,7 @@ class Logic(Protocol):
         ...
 
     def digest(
-        self, now_ms: int, readings: Mapping[str, Reading], notices: Sequence[Notice]
+        self, now_ms: int, readings: Mapping[str, Reading], notices: Sequence[News]
     ) -> Actions:
         """Take readings and notices, return set-points and reports."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 
 class OrderKind(StrEnum):
@@ -65,3 +66,21 @@ class Notice:
     now_ms: int
     kind: NoticeKind
     order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class OutageNotice:
+    """A branch of the network has tripped, or is back where `restored` says so.
+
+    Attributes
+    ----------
+    branch : its name, as in `twin.record.network_view.NetworkView`
+    """
+
+    now_ms: int
+    branch: str
+    restored: bool = False
+
+
+News: TypeAlias = Notice | OutageNotice
+"""What a logic hears: orders and what becomes of them, and outages in the network."""
