@@ -126,10 +126,11 @@ def test_terminals_out_of_contact_are_made_up() -> None:
 
 
 def test_queue_keeps_enrolled_devices_for_last() -> None:
-    city, logic = FakeCity(INVENTORY, NOTICE), Platform()
+    city, logic = FakeCity(INVENTORY, START - 30 * MINUTE_MS), Platform()
     logic.start(INVENTORY, CALENDAR)
-    run(city, logic, NOTICE + 10 * MINUTE_MS)
-    rounds = Rounds(INVENTORY)
+    known = Notice(city.now_ms, NoticeKind.ORDER, order())
+    run(city, logic, START - 10 * MINUTE_MS, [known])
+    rounds = logic.curtailment.rounds
     circuit, row, kw = rounds.queue(logic.fleet, city.now_ms - MINUTE_MS)
     late = rounds.flexible[circuit, row]
     assert late.any()

@@ -1,43 +1,52 @@
-"""Load management (the 20 %): flexible means first, then rounds of rigid circuits.
+"""Load management (the 20 %): flexible means first, then circuits, measure by measure.
 
-Warn, trip in blocks from start to deadline, hold with feedback each minute, restore in steps.
-What a switched circuit would have drawn is its demand before the order times the trend of
-everything that was never switched; the cut is that less what it draws.
+Warn, trip in blocks from start to deadline, hold with feedback each minute, take turns when an
+order is long, restore in steps. Which circuits go first is a choice of its own
+(`twin.control.choice`). What a switched circuit would have drawn is its demand before the order
+times the trend of everything that was never switched; the cut is that less what it draws.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS
-from twin.control.response import CAP_AIM, Response
-from twin.control.rounds import CIRCUITS, Rounds
+from twin.control import cut_report
+from twin.control.choice import Choice, Offer, RoundsInOrder
+from twin.control.measures import default_rules, kinds_needed, measure_of, steps_of_circuits
+from twin.control.planned import LeastLoss
+from twin.control.quarter_cap import CAP_AIM, QuarterMean, coming
+from twin.control.response import Response
+from twin.control.restoration import Forecast, step_kw
+from twin.control.rounds import LEAST_KW
 from twin.control.supervision import Supervision
+from twin.control.switchboard import RESERVE, Switchboard
+from twin.control.turns import due_kw, turns_soon
 from twin.record.exchange import Inventory, SetPoint
 from twin.record.orders import Order, OrderForm
 from twin.record.table import Table
 from twin.units import KW_PER_MW
 
 Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
 
 AIM = 1.03  # of the order: between the limits of 98 and 110 %
 DEAD_BAND = 0.006  # of the order; smaller errors switch nothing
 TOO_MUCH = 0.04  # of the order above the aim: from here circuits are given back
-WARNED = 1.3  # times the order's rigid part is warned, as a reserve (assumed)
 FLEXIBLE_PART = 0.85  # of what flexible means can sustain is counted on (assumed)
 LEAD_MS = 3 * MINUTE_MS
-RESTORE_MIN = 45.0  # evenly; the limit is 60
-RESTORE_ANYWAY_MIN = 38.0  # from here on a high load no longer delays a step
-PEAK_GUARD = 0.985  # of the day's maximum: above it a step waits
 
 
 @dataclass(slots=True)
 class CutNumbers:
-    """What a curtailment remembers beside its tables."""
+    """What a curtailment remembers beside its tables.
+
+    ``plan`` names the revision that circuits are ranked for, ``barred`` the flexible kinds that
+    this order does not use; ``turn_kw`` was opened in the minute before for others to close.
+    """
 
     order_id: str = ""
     stage: str = "idle"  # idle, known, hold, restore
@@ -49,6 +58,14 @@ class CutNumbers:
     total_kw: float = 0.0
     target_kw: float = 0.0
     highest_mw: float = 0.0
+    scale: float = 1.0
+    plan: str = ""
+    by_rank: bool = False
+    turn_kw: float = 0.0
+    quarter: int = -1
+    quarter_mw: float = 0.0
+    quarter_minutes: int = 0
+    barred: list[str] = field(default_factory=list)
 
 
 class Curtailment:
@@ -58,28 +75,38 @@ class Curtailment:
     ----------
     flexible : response that gives the flexible part, with its own counterfactual
     typical_max_mw : highest forecast load of the day
+    choice : ranks circuits; default: the plan with the least loss where there is a supply
+        graph, else rounds in the order of measures
     """
 
-    def __init__(self, inventory: Inventory, flexible: Response, typical_max_mw: float) -> None:
-        self.rounds = Rounds(inventory)
-        self.flexible = flexible
+    def __init__(
+        self,
+        inventory: Inventory,
+        flexible: Response,
+        typical_max_mw: float,
+        choice: Choice | None = None,
+    ) -> None:
+        calendar = flexible.calendar
+        self.rules = default_rules() if calendar.load_rules is None else calendar.load_rules
+        self.board = Switchboard(inventory, self.rules, flexible)
+        self.rounds = self.board.rounds
+        self.flexible, self.max_load_mw = flexible, inventory.max_load_mw
         self.typical_max_mw = typical_max_mw
+        self.choice: Choice = RoundsInOrder() if choice is None else choice
+        if choice is None and inventory.chain.n > 0:
+            self.choice = LeastLoss(inventory, self.rules.district_spread)
+        self.forecast = Forecast(calendar.typical_load_mw, calendar.start_ms, calendar.end_ms)
         self.numbers = CutNumbers()
-        row = np.full(inventory.sites.n, -1, np.int64)
-        row[self.rounds.site] = np.arange(self.rounds.n)
-        self.circuit: dict[str, Rows] = {}
-        self.terminal: dict[str, Rows] = {}
-        self.rated: dict[str, Floats] = {}
-        for name, kind in inventory.kinds.items():
-            if name == "terminal" or not {"site", "circuit", "rated_kw"} <= kind.columns.keys():
-                continue
-            self.circuit[name] = kind.columns.i8("circuit")
-            self.terminal[name] = row[kind.columns.i8("site")]
-            self.rated[name] = kind.columns.f8("rated_kw")
+        self.reports: dict[str, Mapping[str, NDArray[np.generic]]] = {}  # until they are taken
 
     def tables(self) -> dict[str, Table]:
         """Return everything that evolves but `numbers`."""
         return {"rounds": self.rounds.memory}
+
+    def take_reports(self) -> Mapping[str, Mapping[str, NDArray[np.generic]]]:
+        """Return the tables to report now: plan, measures, ledger; each once."""
+        reports, self.reports = self.reports, {}
+        return reports
 
     @property
     def busy(self) -> bool:
@@ -103,6 +130,8 @@ class Curtailment:
             highest = numbers.highest_mw
             self.numbers = numbers = CutNumbers(order.id, "known", highest_mw=highest)
             self.rounds.memory["warned"] = 0.0
+            if load_mw is not None:
+                numbers.scale = self.forecast.scale(now_ms, load_mw)
         mine = order is not None and order.id == numbers.order_id
         if numbers.stage in ("known", "hold") and (
             not mine or (order is not None and now_ms >= order.end_ms)
@@ -115,187 +144,215 @@ class Curtailment:
             out += self.flexible.run(now_ms, served, fleet, load_mw, part)
         if served is not None and served.mw is not None:
             numbers.order_kw = served.mw * KW_PER_MW
-            if now_ms >= served.start_ms - served.warning_min * MINUTE_MS:
-                out += self._warn(now_ms, fleet)
+            near = now_ms >= served.start_ms - served.warning_min * MINUTE_MS
+            if near and self._plan(now_ms, served, fleet):
+                out += self.board.warn(now_ms, RESERVE * self._asked_kw(served), fleet)
             if now_ms >= served.start_ms:
                 out += self._hold(now_ms, served, fleet, load_mw)
         if numbers.stage == "restore":
             out += self._restore(now_ms, fleet, load_mw)
         return out
 
+    # -- what is used ----------------------------------------------------------------------
+
+    def _gap_kw(self, order: Order) -> float:
+        """Return what has to be taken off the load at most [kW]."""
+        load = self.forecast.typical_load_mw * self.numbers.scale
+        return self.rules.gap_mw(order, load) * KW_PER_MW
+
+    def _asked_kw(self, order: Order) -> float:
+        """Return the cut to have ready, flexible part included [kW]."""
+        if order.form is OrderForm.CAP and order.mw is not None:
+            return self._gap_kw(order) + (1.0 - CAP_AIM) * order.mw * KW_PER_MW
+        return AIM * self._gap_kw(order)
+
+    def _level(self, order: Order) -> int:
+        load = self.forecast.typical_load_mw * self.numbers.scale
+        return self.rules.level(order, self.max_load_mw, load)
+
     def _flexible_part(self, order: Order) -> float:
-        """Return the reduction that flexible means are asked for [kW]; fixed at the start."""
-        numbers = self.numbers
+        """Return the reduction that flexible means are asked for [kW]; fixed at the start.
+
+        Kinds are taken measure by measure, as far as they are needed and this level allows.
+        """
+        numbers, up = self.numbers, self.flexible.up
         if numbers.stage == "known":
+            able = {kind: FLEXIBLE_PART * float(kw.sum()) for kind, kw in up.items()}
+            if able:
+                used = kinds_needed(self.rules, self._level(order), able, self._gap_kw(order))
+                numbers.barred = [k for k in self.flexible.levers.kinds if k not in used]
+                self.board.follow(numbers.barred)
             share = FLEXIBLE_PART * self.flexible.numbers.capability_kw
             most = numbers.order_kw if order.form is OrderForm.REDUCTION else np.inf
             numbers.flexible_kw = min(share, most)
         return numbers.flexible_kw
 
-    # -- stages ----------------------------------------------------------------------------
+    def _plan(self, now_ms: int, order: Order, fleet: Supervision) -> bool:
+        """Rank circuits, once for each revision of the order; return whether it was done now."""
+        numbers, rounds = self.numbers, self.rounds
+        name = f"{order.id}.{order.revision}"
+        if numbers.plan == name:
+            return False
+        memory = rounds.memory
+        memory["step"] = steps_of_circuits(
+            self.rules, self._level(order), rounds.flexible, rounds.restricted
+        )
+        begin_ms = max(order.start_ms, now_ms)
+        factor = self.forecast.mean_over_now(now_ms, begin_ms, order.end_ms)
+        held_kw = np.where(memory["open"] > 0.0, memory["ref_kw"], rounds.demand_kw(fleet))
+        step = np.asarray(memory["step"], np.int64)
+        offer = Offer(
+            may=rounds.reachable(fleet, now_ms) & (held_kw > LEAST_KW) & (measure_of(step) >= 0),
+            kw=held_kw * factor,
+            step=step,
+            late=rounds.flexible,
+            stay=rounds.must_stay(now_ms),
+            is_open=memory["open"] > 0.0,
+            site=rounds.site,
+            district=rounds.district,
+            busbar=rounds.busbar,
+            lot=rounds.lot,
+            contracted_kw=rounds.contracted_kw,
+            ledger_kwh=memory["ledger_kwh"],
+            need_kw=max(self._asked_kw(order) - numbers.flexible_kw, 0.0),
+            start_ms=begin_ms,
+            end_ms=order.end_ms,
+        )
+        ranking = self.choice.rank(offer)
+        # Whatever a choice says: what may not be opened has no rank.
+        memory["rank"] = np.where(offer.may, ranking.rank, np.inf)
+        numbers.by_rank, numbers.plan = ranking.by_rank, name
+        self.reports["cut_plan"] = cut_report.plan_row(now_ms, order.id, offer, ranking)
+        return True
 
-    def _warn(self, now_ms: int, fleet: Supervision) -> list[SetPoint]:
-        """Show the warning at the sites that may be tripped, once."""
-        warned = self.rounds.memory["warned"]
-        if warned.any():
-            return []
-        _, row, kw = self.rounds.queue(fleet, now_ms)
-        before = np.cumsum(kw) - kw
-        rows = np.unique(row[before <= WARNED * self.numbers.order_kw])
-        warned[rows] = 1.0
-        return _write("warning", rows, 1.0)
+    # -- stages ----------------------------------------------------------------------------
 
     def _hold(
         self, now_ms: int, order: Order, fleet: Supervision, load_mw: float | None
     ) -> list[SetPoint]:
-        numbers, rounds = self.numbers, self.rounds
+        numbers, rounds, board = self.numbers, self.rounds, self.board
         if numbers.stage == "known":
             numbers.stage = "hold"
             rounds.refer(fleet)
         rounds.note_failures(fleet, now_ms)
         trend = rounds.trend(fleet, now_ms)
-        self._measure(fleet, trend)
+        cut_kw = self._measure(fleet, trend)
+        if (now_ms - order.start_ms) % cut_report.QUARTER_MS == 0:
+            flexible = self.flexible.cut_kw if self.flexible.busy else {}
+            self.reports["measures"] = cut_report.measures_rows(
+                now_ms, order.id, rounds, cut_kw, flexible
+            )
         asked = AIM * numbers.order_kw
         if order.form is OrderForm.CAP:
             if load_mw is None:
                 return []
-            over = (load_mw - CAP_AIM * numbers.order_kw / KW_PER_MW) * KW_PER_MW
-            asked = max(numbers.total_kw + over, 0.0)
+            asked = max(numbers.total_kw + self._over_kw(now_ms, order, load_mw), 0.0)
         whole = max(order.full_by_ms - LEAD_MS - order.start_ms, MINUTE_MS)
         ramp = min((now_ms + MINUTE_MS - order.start_ms) / whole, 1.0)
         numbers.target_kw = asked * ramp
         need = numbers.target_kw - numbers.total_kw
         # The flexible part ramps by itself; do not trip for what it will bring this minute.
-        coming = max(numbers.flexible_kw * ramp - self.flexible.numbers.delivered_kw, 0.0)
-        need -= coming if now_ms < order.full_by_ms - LEAD_MS else 0.0
+        coming_kw = max(numbers.flexible_kw * ramp - self.flexible.numbers.delivered_kw, 0.0)
+        need -= coming_kw if now_ms < order.full_by_ms - LEAD_MS else 0.0
+        closing, turn_kw = self._take_turns(now_ms, order, fleet)
         scale = max(numbers.order_kw, 1e-6) if order.form is OrderForm.REDUCTION else asked
-        if need > DEAD_BAND * scale:
-            return self._open(now_ms, need, fleet) + self._insist(fleet)
-        if need < -TOO_MUCH * scale:
-            return self._close(now_ms, -need, trend) + self._insist(fleet)
-        return self._insist(fleet)
+        out = closing
+        if need > DEAD_BAND * scale or turn_kw > 0.0:
+            wanted = max(need, 0.0)
+            writes, kw = board.open(now_ms, wanted + turn_kw, fleet, order.warning_min)
+            numbers.turn_kw = float(np.clip(kw - wanted, 0.0, turn_kw))
+            out = out + writes
+        elif need < -TOO_MUCH * scale and not closing:
+            out = out + board.close(now_ms, -need, trend, by_rank=numbers.by_rank)
+        board.follow(numbers.barred)
+        return out + board.insist(fleet)
 
-    def _open(self, now_ms: int, need_kw: float, fleet: Supervision) -> list[SetPoint]:
-        circuit, row, kw = self.rounds.queue(fleet, now_ms)
-        warned = self.rounds.memory["warned"][row] > 0.0
-        circuit, row, kw = circuit[warned], row[warned], kw[warned]
-        chosen = np.cumsum(kw) - 0.5 * kw <= need_kw
-        return self._switch(now_ms, circuit[chosen], row[chosen], is_open=True)
+    def _over_kw(self, now_ms: int, order: Order, load_mw: float) -> float:
+        """Return how far the coming minute's load would lie above what the quarter allows."""
+        numbers = self.numbers
+        mean = QuarterMean(numbers.quarter, numbers.quarter_mw, numbers.quarter_minutes)
+        mean.take(now_ms, load_mw)
+        numbers.quarter, numbers.quarter_mw = mean.quarter, mean.sum_mw
+        numbers.quarter_minutes = mean.minutes
+        expected = load_mw * coming(self.forecast.typical_load_mw, now_ms)
+        aim = mean.aim_mw(now_ms, numbers.order_kw / KW_PER_MW)
+        return (expected - aim) * KW_PER_MW
 
-    def _close(self, now_ms: int, kw: float, trend: Floats) -> list[SetPoint]:
-        """Give back the circuits that are open longest, up to `kw`."""
-        circuit, row = self.rounds.opened()
-        demand = self.rounds.memory["ref_kw"][circuit, row] * trend[row]
-        chosen = np.cumsum(demand) <= kw
-        return self._switch(now_ms, circuit[chosen], row[chosen], is_open=False)
-
-    def _switch(self, now_ms: int, circuit: Rows, row: Rows, *, is_open: bool) -> list[SetPoint]:
-        self.rounds.mark(circuit, row, now_ms, is_open)
-        self._follow_devices()
+    def _take_turns(
+        self, now_ms: int, order: Order, fleet: Supervision
+    ) -> tuple[list[SetPoint], float]:
+        """Close what others relieved a minute ago; return what others should take over now."""
+        numbers, rounds = self.numbers, self.rounds
+        if numbers.turn_kw > 0.0:
+            turn_kw, numbers.turn_kw = numbers.turn_kw, 0.0
+            same = np.ones(rounds.n)
+            return self.board.close(now_ms, turn_kw, same, by_rank=False), 0.0
         out: list[SetPoint] = []
-        for c in range(CIRCUITS):
-            out += _write(f"circuit_{c + 1}", np.sort(row[circuit == c]), 0.0 if is_open else 1.0)
-        return out
-
-    def _insist(self, fleet: Supervision) -> list[SetPoint]:
-        """Write again what did not arrive."""
-        memory, closed = self.rounds.memory, self.rounds.closed(fleet)
-        unheard = np.isnan(fleet.watch["terminal"].get("closed_1"))
-        out: list[SetPoint] = []
-        for c in range(CIRCUITS):
-            to_open = (memory["open"][c] > 0.0) & closed[c] & (memory["failed"][c] == 0.0)
-            to_close = (memory["open"][c] == 0.0) & ~closed[c] & (memory["used"][c] > 0.0)
-            just = memory.extra["opened_ms"][c] >= fleet.watch["terminal"].memory["time_ms"]
-            out += _write(f"circuit_{c + 1}", np.flatnonzero(to_open & ~just & ~unheard), 0.0)
-            out += _write(f"circuit_{c + 1}", np.flatnonzero(to_close & ~unheard), 1.0)
-        return out
+        if turns_soon(rounds, now_ms, order.end_ms):
+            kw = rounds.open_kw + RESERVE * self._asked_kw(order)
+            out = self.board.warn(now_ms, kw, fleet)
+        return out, due_kw(rounds, now_ms, order.end_ms)
 
     def _release(self, now_ms: int) -> None:
         numbers = self.numbers
-        if numbers.stage == "known":
-            numbers.stage = "restore"
-            numbers.restore_kw = 0.0
-        else:
-            numbers.stage = "restore"
-            is_open = self.rounds.memory["open"] > 0.0
-            numbers.restore_kw = float(self.rounds.memory["ref_kw"][is_open].sum())
-        numbers.ended_ms = now_ms
+        numbers.restore_kw = self.rounds.open_kw if numbers.stage == "hold" else 0.0
+        numbers.stage, numbers.ended_ms = "restore", now_ms
 
     def _restore(self, now_ms: int, fleet: Supervision, load_mw: float | None) -> list[SetPoint]:
-        """Close in even steps, longest open first; wait while the load is near the day's top."""
-        numbers, rounds = self.numbers, self.rounds
+        """Close in steps as the load leaves room; then what still reads open, then warnings."""
+        numbers, rounds, board = self.numbers, self.rounds, self.board
         trend = rounds.trend(fleet, now_ms)
         self._measure(fleet, trend)
-        minutes = (now_ms - numbers.ended_ms) / MINUTE_MS
         out: list[SetPoint] = []
-        top = PEAK_GUARD * max(numbers.highest_mw, self.typical_max_mw)
-        waits = load_mw is not None and load_mw > top and minutes < RESTORE_ANYWAY_MIN
-        is_open = rounds.memory["open"] > 0.0
-        if is_open.any() and not waits:
-            left = float(rounds.memory["ref_kw"][is_open].sum())
-            keep = numbers.restore_kw * max(1.0 - (minutes + 1.0) / RESTORE_MIN, 0.0)
-            if keep <= 0.0:
-                circuit, row = rounds.opened()
-                out += self._switch(now_ms, circuit, row, is_open=False)
+        if (rounds.memory["open"] > 0.0).any():
+            top_mw = self.forecast.top_mw(numbers.scale, numbers.highest_mw)
+            kw = (numbers.restore_kw, rounds.open_kw)
+            step = step_kw(now_ms, numbers.ended_ms, kw, (load_mw, top_mw), self.forecast)
+            if step >= kw[1]:
+                out += board.close_all(now_ms, by_rank=numbers.by_rank)
             else:
-                # At least the step that leaves an even pace, measured at the reference.
-                out += self._close(now_ms, left - keep, np.ones(rounds.n))
-        elif not is_open.any():
+                out += board.close(now_ms, step, np.ones(rounds.n), by_rank=numbers.by_rank)
+            board.follow(numbers.barred)
+        else:
             # What still reads open is told again; then the warnings go.
             still = (rounds.memory["used"] > 0.0) & ~rounds.closed(fleet)
             heard = fleet.watch["terminal"].fresh(now_ms)
-            if not (still & heard).any() and minutes >= 2.0:
-                rows = np.flatnonzero(rounds.memory["warned"] > 0.0)
-                rounds.memory["warned"] = 0.0
-                rounds.memory["used"] = 0.0
-                numbers.stage = "idle"
-                numbers.rigid_kw = numbers.total_kw = numbers.target_kw = 0.0
-                return _write("warning", rows, 0.0)
-        return out + self._insist(fleet)
+            waited = now_ms - numbers.ended_ms >= 2 * MINUTE_MS
+            if not (still & heard).any() and waited:
+                return self._finish(now_ms)
+        return out + board.insist(fleet)
+
+    def _finish(self, now_ms: int) -> list[SetPoint]:
+        """Take warnings back and show what everybody has given."""
+        numbers, memory = self.numbers, self.rounds.memory
+        if (memory["used"] > 0.0).any():
+            self.reports["ledger"] = cut_report.ledger_rows(now_ms, numbers.order_id, self.rounds)
+        memory["used"] = 0.0
+        numbers.stage, numbers.barred = "idle", []
+        self.board.mark(())
+        numbers.rigid_kw = numbers.total_kw = numbers.target_kw = 0.0
+        return self.board.unwarn()
 
     # -- bookkeeping -----------------------------------------------------------------------
 
     def behind_open(self, kind: str) -> NDArray[np.bool_]:
         """Return which devices of `kind` stand behind a circuit that was told to open."""
-        circuit, row = self.circuit[kind], self.terminal[kind]
-        behind = (circuit >= 0) & (row >= 0)
-        out = np.zeros(len(circuit), np.bool_)
-        out[behind] = self.rounds.memory["open"][circuit[behind], row[behind]] > 0.0
-        return out
-
-    def _follow_devices(self) -> None:
-        """Take devices behind open circuits out of the dispatch and into the count."""
-        for kind in self.flexible.levers.kinds:
-            dark = self.behind_open(kind)
-            self.flexible.levers.out[kind] = dark
-            if kind != "storage" and self.flexible.busy:
-                self.flexible.without.touch(kind, np.flatnonzero(dark))
+        return self.board.behind.dark(kind)
 
     def restore_marks(self) -> None:
-        """Bring the dispatch's view of open circuits in line after a load."""
-        for kind in self.flexible.levers.kinds:
-            self.flexible.levers.out[kind] = self.behind_open(kind)
+        """Bring the dispatch in line with open circuits after a load."""
+        self.board.mark(self.numbers.barred)
 
-    def _measure(self, fleet: Supervision, trend: Floats) -> None:
-        """Work out the cut: rigid, generation lost with it, and flexible means."""
+    def _measure(self, fleet: Supervision, trend: Floats) -> Floats:
+        """Work out the cut and book it: rigid, generation lost with it, and flexible means.
+
+        Return float64[4, n], the cut of each circuit [kW].
+        """
         numbers = self.numbers
-        rigid = float(self.rounds.cut_kw(fleet, trend).sum())
-        for kind in ("solar", "storage"):
-            if kind not in self.circuit:
-                continue
-            # What the dark ones would feed, by what the others feed per kW.
-            dark = self.behind_open(kind)
-            lit = ~dark & np.isfinite(fleet.watch[kind].get("power_kw"))
-            feed = float(fleet.watch[kind].or_zero("power_kw")[lit].sum())
-            per_kw = feed / max(float(self.rated[kind][lit].sum()), 1e-6)
-            rigid -= per_kw * float(self.rated[kind][dark].sum())
-        numbers.rigid_kw = rigid
-        numbers.total_kw = rigid + (
+        cut_kw = self.rounds.cut_kw(fleet, trend)
+        self.rounds.book(cut_kw)
+        numbers.rigid_kw = float(cut_kw.sum()) - self.board.behind.lost_generation_kw(fleet)
+        numbers.total_kw = numbers.rigid_kw + (
             self.flexible.numbers.delivered_kw if self.flexible.busy else 0.0
         )
-
-
-def _write(point: str, rows: Rows, value: float) -> list[SetPoint]:
-    if len(rows) == 0:
-        return []
-    return [SetPoint("terminal", point, rows, np.full(len(rows), value))]
+        return cut_kw

@@ -1,9 +1,8 @@
 """Rigid circuits: which may be opened, in which order, and what has become of them.
 
-Rounds go first to last over the whole city; within a round each district gives the same share
-of what it has, customers in a fixed drawn order. Circuits with devices that take part in
-demand response come after all others and count without them. Protected customers and security
-load are in no list.
+The order is a rank from `twin.control.choice`; circuits not used under an order go before those
+that have had their turn. Protected customers and security load are in no list. A circuit is
+not closed before its least time off and not opened again before its least time on.
 """
 
 from __future__ import annotations
@@ -11,13 +10,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.clock import MINUTE_MS
 from twin.control.baseline import keyed_fraction
 from twin.control.memory import whole
 from twin.control.supervision import Supervision
 from twin.record.exchange import Inventory
+from twin.record.load_rules import LoadRules
 from twin.record.table import Table
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 CIRCUITS = 4
@@ -25,6 +27,7 @@ ANSWERED_MS = 900_000  # a terminal counts as connected when it answered within 
 LEAST_KW = 0.5  # behind a circuit; less is not worth a switching (assumed)
 FAILED_MS = 180_000  # a circuit that still reads closed so long after its trip has failed
 NEVER_MS = -(10**15)
+MINUTES_PER_H = 60.0
 
 
 class Rounds:
@@ -34,18 +37,27 @@ class Rounds:
     ----------
     memory : ``open`` 1 where a trip was written and not taken back, ``used`` 1 once tripped
         under this order, ``failed`` 1 where a trip had no effect, ``ref_kw`` demand behind the
-        circuit at the reference minute; ``host_kw`` float64[n] the site's demand then;
-        ``opened_ms``
+        circuit at the reference minute, ``rank`` place in the order of opening (infinite:
+        never), ``step`` of the order of measures, ``opened_ms``, ``closed_ms`` by command;
+        float64[n]: ``host_kw`` the site's demand at the reference, ``warned``, ``warned_ms``,
+        ``ledger_kwh`` energy cut under this and all earlier orders
     """
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, rules: LoadRules) -> None:
         kind = inventory.kinds["terminal"]
         columns, sites = kind.columns, inventory.sites
-        self.n = kind.n
+        self.n, self.rules = kind.n, rules
         self.site = columns.i8("site")
         self.district = columns.i8("district")
         self.sector = sites.i8("sector")[self.site]
         self.protected = sites.flag("protected")[self.site]
+        self.contracted_kw = np.where(self.protected, 0.0, sites.f8("contracted_kw")[self.site])
+        self.restricted = np.zeros(self.n, np.bool_)
+        if "restricted" in sites:
+            self.restricted = sites.flag("restricted")[self.site]
+        self.busbar = np.full(self.n, -1, np.int64)
+        if "busbar" in sites:
+            self.busbar = sites.i8("busbar")[self.site]
         self.group = self.sector * len(inventory.districts) + self.district
         self.sectors = max(len(inventory.sectors), 1)
         self.groups = self.sectors * max(len(inventory.districts), 1)
@@ -59,18 +71,24 @@ class Rounds:
         self.lot = keyed_fraction(np.arange(self.n, dtype=np.int64), 23)
         shape = (CIRCUITS, self.n)
         self.memory = Table(
-            ("host_kw", "warned"),
+            ("host_kw", "warned", "ledger_kwh"),
             self.n,
             {
                 "open": np.zeros(shape),
                 "used": np.zeros(shape),
                 "failed": np.zeros(shape),
                 "ref_kw": np.zeros(shape),
+                "rank": np.full(shape, np.inf),
+                "step": np.zeros(shape, np.int64),
                 "opened_ms": np.full(shape, NEVER_MS, np.int64),
+                "closed_ms": np.full(shape, NEVER_MS, np.int64),
+                "warned_ms": np.full(self.n, NEVER_MS, np.int64),
             },
         )
+        if rules.ledger_kwh is not None:
+            self.memory["ledger_kwh"] = rules.ledger_kwh[self.site]
 
-    def _behind(self, inventory: Inventory) -> NDArray[np.bool_]:
+    def _behind(self, inventory: Inventory) -> Flags:
         """Return bool[4, n]: an enrolled device stands behind the circuit."""
         row = np.full(inventory.sites.n, -1, np.int64)
         row[self.site] = np.arange(self.n)
@@ -83,6 +101,16 @@ class Rounds:
             found[circuit[behind], at[behind]] = True
         return found
 
+    @property
+    def warned_ms(self) -> Rows:
+        """int64[n], when each site was warned."""
+        return whole(self.memory, "warned_ms")
+
+    @property
+    def open_kw(self) -> float:
+        """Demand behind open circuits, as it was at the reference minute."""
+        return float(self.memory["ref_kw"][self.memory["open"] > 0.0].sum())
+
     # -- readings --------------------------------------------------------------------------
 
     def demand_kw(self, fleet: Supervision) -> Floats:
@@ -90,7 +118,7 @@ class Rounds:
         watch = fleet.watch["terminal"]
         return np.stack([watch.or_zero(f"demand_circuit_{i}_kw") for i in range(1, CIRCUITS + 1)])
 
-    def closed(self, fleet: Supervision) -> NDArray[np.bool_]:
+    def closed(self, fleet: Supervision) -> Flags:
         """Return which circuits read closed."""
         watch = fleet.watch["terminal"]
         return np.stack([watch.or_zero(f"closed_{i}") > 0.5 for i in range(1, CIRCUITS + 1)])
@@ -126,11 +154,15 @@ class Rounds:
         return np.clip(np.where(g_was + lean > 0.0, ratio, 1.0), 0.2, 3.0)
 
     def cut_kw(self, fleet: Supervision, trend: Floats) -> Floats:
-        """Return float64[n], the host demand that switched circuits do not draw now."""
+        """Return the demand that switched circuits do not draw now."""
         used = self.memory["used"] > 0.0
-        would = np.where(used, self.memory["ref_kw"], 0.0).sum(axis=0) * trend
-        draws = np.where(used, self.demand_kw(fleet), 0.0).sum(axis=0)
-        return np.asarray(would - draws)
+        would = self.memory["ref_kw"] * trend
+        return np.asarray(np.where(used, would - self.demand_kw(fleet), 0.0))
+
+    def book(self, cut_kw: Floats) -> None:
+        """Enter one minute's cut of open circuits into the ledger of their sites."""
+        kept = np.where(self.memory["open"] > 0.0, np.maximum(cut_kw, 0.0), 0.0)
+        self.memory["ledger_kwh"] += kept.sum(axis=0) / MINUTES_PER_H
 
     def note_failures(self, fleet: Supervision, now_ms: int) -> None:
         """Mark circuits that still read closed long after their trip."""
@@ -141,44 +173,51 @@ class Rounds:
 
     # -- choice ----------------------------------------------------------------------------
 
-    def may_open(self, fleet: Supervision, now_ms: int) -> NDArray[np.bool_]:
-        """Return which circuits may be opened now."""
+    def reachable(self, fleet: Supervision, now_ms: int) -> Flags:
+        """Return which circuits can be commanded at all: connected, loaded, not protected."""
         answered = fleet.watch["terminal"].fresh(now_ms, ANSWERED_MS)
-        good = self.exists & self.closed(fleet) & (self.demand_kw(fleet) > LEAST_KW)
-        good &= (self.memory["open"] == 0.0) & (self.memory["failed"] == 0.0)
-        return np.asarray(good & (answered & ~self.protected))
+        return np.asarray(self.exists & (self.memory["failed"] == 0.0) & answered & ~self.protected)
+
+    def may_open(self, fleet: Supervision, now_ms: int) -> Flags:
+        """Return which circuits may be opened now."""
+        least_ms = self.rules.switching.min_on_min * MINUTE_MS
+        good = self.reachable(fleet, now_ms) & self.closed(fleet)
+        good &= (self.demand_kw(fleet) > LEAST_KW) & np.isfinite(self.memory["rank"])
+        good &= now_ms - whole(self.memory, "closed_ms") >= least_ms
+        return np.asarray(good & (self.memory["open"] == 0.0))
+
+    def must_stay(self, now_ms: int) -> Flags:
+        """Return which circuits are open for less than their least time off."""
+        least_ms = self.rules.switching.min_off_min * MINUTE_MS
+        fresh = now_ms - whole(self.memory, "opened_ms") < least_ms
+        return np.asarray((self.memory["open"] > 0.0) & fresh)
 
     def queue(self, fleet: Supervision, now_ms: int) -> tuple[Rows, Rows, Floats]:
         """Return circuits that may be opened, in order: circuit, terminal row, demand [kW]."""
         circuit, row = np.nonzero(self.may_open(fleet, now_ms))
         kw = self.demand_kw(fleet)[circuit, row]
-        late = self.flexible[circuit, row]
-        # Share of its district's round that stands before a circuit: equal shares everywhere.
-        block = (late * CIRCUITS + circuit) * (self.district.max(initial=0) + 1)
-        block = block + self.district[row]
-        order = np.lexsort((row, self.lot[row], block))
-        circuit, row, kw = circuit[order], row[order], kw[order]
-        late, block = late[order], block[order]
-        if len(row) == 0:
-            return circuit, row, kw
-        total = np.bincount(block, kw)
-        first = np.concatenate([[True], block[1:] != block[:-1]])
-        cumulated = np.cumsum(kw)
-        before = (cumulated - kw)[first][np.cumsum(first) - 1]
-        share = (cumulated - kw - before) / total[block]
-        turn = np.lexsort((row, share, circuit, late))
+        rank, used = self.memory["rank"][circuit, row], self.memory["used"][circuit, row]
+        turn = np.lexsort((row, circuit, rank, used))
         return circuit[turn], row[turn], kw[turn]
 
-    def mark(self, circuit: Rows, row: Rows, now_ms: int, is_open: bool) -> None:
+    def opened(self, now_ms: int, *, by_rank: bool) -> tuple[Rows, Rows]:
+        """Return circuits told to open that may be closed, in the order of giving back.
+
+        By rank the last to be opened go first; else those open longest, then by lot.
+        """
+        circuit, row = np.nonzero((self.memory["open"] > 0.0) & ~self.must_stay(now_ms))
+        if by_rank:
+            order = np.lexsort((row, circuit, -self.memory["rank"][circuit, row]))
+        else:
+            since = whole(self.memory, "opened_ms")[circuit, row]
+            order = np.lexsort((row, self.lot[row], circuit, since))
+        return circuit[order], row[order]
+
+    def mark(self, circuit: Rows, row: Rows, now_ms: int, *, is_open: bool) -> None:
         """Note that circuits were told to open or close."""
         self.memory["open"][circuit, row] = 1.0 if is_open else 0.0
         if is_open:
             self.memory["used"][circuit, row] = 1.0
-            self.memory.extra["opened_ms"][circuit, row] = now_ms
-
-    def opened(self) -> tuple[Rows, Rows]:
-        """Return circuits told to open: those open longest first, then in drawn order."""
-        circuit, row = np.nonzero(self.memory["open"] > 0.0)
-        since = self.memory.extra["opened_ms"][circuit, row]
-        order = np.lexsort((row, self.lot[row], circuit, since))
-        return circuit[order], row[order]
+            whole(self.memory, "opened_ms")[circuit, row] = now_ms
+        else:
+            whole(self.memory, "closed_ms")[circuit, row] = now_ms

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.record.columns import Columns
+from twin.record.load_rules import LoadRules
 from twin.record.market import MarketRules
 from twin.record.metering import MeterHistory
 from twin.record.network_view import NetworkView
@@ -27,6 +28,13 @@ class Quality(IntEnum):
     GOOD = 0
     STALE = 1  # an old value, its own time stamp says how old
     MISSING = 2  # never read
+
+
+class AlarmQuality(IntEnum):
+    """Whether an alarm rests on a value that can be trusted."""
+
+    CONFIRMED = 0
+    DOUBTFUL = 1  # the value was old, mended, or not the last that was said
 
 
 class Outcome(IntEnum):
@@ -145,6 +153,7 @@ class Calendar:
     typical_load_mw : float64[1440] city load on a day like this as forecast
     history : what meters showed on the days before, None where the scenario has no history
     network : sensitivities of the network, None where the logic is told nothing of it
+    load_rules : rules of orderly use and who gave how much before, None takes the shipped ones
     market : rules of the market, None takes the shipped ones
     """
 
@@ -157,6 +166,7 @@ class Calendar:
     typical_load_mw: NDArray[np.float64]
     history: MeterHistory | None = None
     network: NetworkView | None = None
+    load_rules: LoadRules | None = None
     market: MarketRules | None = None
 
 
@@ -195,17 +205,25 @@ class Alarm:
     condition: str
     start_ms: int
     end_ms: int | None = None
+    quality: AlarmQuality = AlarmQuality.CONFIRMED
 
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """Belief on one kind: power, SOC and energy where the kind has them; NaN: not reported."""
+    """Belief on one kind: power, SOC and energy where the kind has them; NaN: not reported.
+
+    ``time_ms`` is of what the power rests on; ``state`` is uint8[n], a
+    `twin.record.fleet_states.DeviceState`; ``substitute`` is bool[n], true where the power is
+    told from elsewhere because the device itself is silent.
+    """
 
     kind: str
     power_kw: NDArray[np.float64]
     soc: NDArray[np.float64] | None = None
     energy_today_kwh: NDArray[np.float64] | None = None
     time_ms: NDArray[np.int64] | None = None
+    state: NDArray[np.uint8] | None = None
+    substitute: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
