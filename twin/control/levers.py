@@ -28,6 +28,7 @@ LIMITED = ("icestore", "charging", "swap", "hydrogen", "shorepower")
 QUARTERS = 32  # of the owners' forecast that is kept: 8 h
 QUARTER_MS = 900_000
 NOT_FOLLOWED = 0.05  # of the rating between set-point and power (assumed)
+MOST_OFFSET_C = 4.0  # what controllers take (twin/assets/aircon.py)
 SLOW_START_C = 0.5  # a zone found this far above its set-point starts from where it is
 
 
@@ -220,16 +221,21 @@ class Levers:
         )[rows]
         return self.desk.put(now_ms, kind, "limit_kw", rows, np.maximum(limit_kw, least), least)
 
+    def most_offset_c(self) -> Floats:
+        """Return how far each building's set-point may be raised inside its comfort limit."""
+        column = self.columns["aircon"]
+        most = column.f8("comfort_max_c") - flex.COMFORT_MARGIN_C - column.f8("setpoint_c")
+        return np.clip(most, 0.0, MOST_OFFSET_C)
+
     def buildings(
         self, now_ms: int, part: float, up: Mapping[str, Floats], fleet: Supervision
     ) -> list[SetPoint]:
         """Raise set-points by one minute's drift, up to the comfort limit."""
         if "aircon" not in up:
             return []
-        column, offset = self.columns["aircon"], self.memory["aircon"]["offset_c"]
-        most = column.f8("comfort_max_c") - flex.COMFORT_MARGIN_C - column.f8("setpoint_c")
+        offset = self.memory["aircon"]["offset_c"]
         rise = offset + flex.DRIFT_C_H * part / 60.0
-        offset[:] = np.clip(np.minimum(rise, np.maximum(most, 0.0)), 0.0, 4.0)
+        offset[:] = np.minimum(rise, self.most_offset_c())
         rows = np.flatnonzero((up["aircon"] > 0.0) | self.without.touched("aircon"))
         self.without.touch("aircon", rows)
         return self.desk.put(now_ms, "aircon", "setpoint_offset_c", rows, offset[rows])

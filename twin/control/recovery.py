@@ -2,10 +2,13 @@
 
 Limits just above the baseline hold the rebound of buildings and chargers down while they
 catch up; they are lifted device by device, as are pauses. Batteries follow their owners'
-schedule scaled to what is left in them, so that what is missing is spread evenly.
+schedule less what is missing in them, which is laid into the hours that have room for it
+(`twin.control.payback`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +16,9 @@ from numpy.typing import NDArray
 from twin.clock import HOUR_MS, MINUTE_MS
 from twin.control import flexibility as flex
 from twin.control.baseline import keyed_fraction
-from twin.control.levers import LIMITED, QUARTER_MS, Levers
+from twin.control.levers import LIMITED, Levers
 from twin.control.pacing import Desk
+from twin.control.payback import DayLoad, fading_kw, lay_into, quarter_hours
 from twin.control.supervision import Supervision
 from twin.record.exchange import Inventory, SetPoint
 from twin.record.table import Table
@@ -34,59 +38,74 @@ LIFT_MIN = {
     "shorepower": (0.0, 60.0),
 }
 LIFT_MIN_ELSE = (30.0, 90.0)
+WAITS = ("aircon", "industry")  # wait with what they have left while too much comes back
+MOST_WAIT_MIN = 120.0  # but no longer than this (assumed)
 BATTERY_MS = 4 * HOUR_MS
-LEVEL = 0.6  # of what other kinds give or take back is levelled by batteries (assumed)
 
 
 class Recovery:
     """Releases what one order holds.
 
-    `clock` holds when it began and whether the sluggish kinds were ceded to another order.
+    `clock` holds when it began, whether the sluggish kinds were ceded to another order, and for
+    how many minutes those of `WAITS` have waited.
     """
 
     def __init__(self, inventory: Inventory, levers: Levers, desk: Desk) -> None:
         self.levers, self.desk = levers, desk
-        self.clock = Table((), 0, {"began_ms": np.full(1, -1, np.int64), "ceded": np.zeros(1)})
+        extra = {"began_ms": np.full(1, -1, np.int64)}
+        extra |= {"ceded": np.zeros(1), "waited": np.zeros(1)}
+        self.clock = Table((), 0, extra)
 
     def begin(self, now_ms: int) -> None:
         """Start the recovery."""
         self.clock["began_ms"] = now_ms
-        self.clock["ceded"] = 0.0
+        self.clock["ceded"] = self.clock["waited"] = 0.0
 
     def cede(self) -> None:
         """Leave all kinds but batteries to whoever commands them now."""
         self.clock["ceded"] = 1.0
 
     def run(
-        self, now_ms: int, fleet: Supervision, with_batteries: bool, others_kw: float
+        self, now_ms: int, fleet: Supervision, with_batteries: bool, cut_kw: Mapping[str, float],
+        day: DayLoad, asked_kw: float,
     ) -> tuple[list[SetPoint], bool]:  # fmt: skip
         """Return this minute's writes, and whether everything is back.
 
-        `others_kw` is what all kinds but batteries still take off the grid (negative: their
-        rebound).
+        Parameters
+        ----------
+        cut_kw : what each kind still takes off the grid (negative: its rebound)
+        day : the load that is to be expected
+        asked_kw : size of the order that is over
         """
         began = int(self.clock.extra["began_ms"][0])
         minutes = (now_ms - began) / MINUTE_MS
+        others_kw = sum(kw for kind, kw in cut_kw.items() if kind != "storage")
+        crowded = -others_kw >= float(day.allowed_kw(now_ms, 1, asked_kw)[0])
         out: list[SetPoint] = []
         over = True
-        if float(self.clock["ceded"][0]) == 0.0:
-            for kind in self.levers.kinds:
-                if kind == "storage":
-                    continue
-                touched = self.levers.without.touched(kind)
-                first, last = LIFT_MIN.get(kind, LIFT_MIN_ELSE)
-                lift = first + (last - first) * keyed_fraction(np.arange(len(touched)), 5)
-                out += self._kind(now_ms, kind, touched, lift, minutes, fleet)
-                over &= minutes > last
         if with_batteries and "storage" in self.levers.kinds:
-            writes, done = self._batteries(now_ms, began, fleet, others_kw)
-            out += writes
-            over &= done
+            out, level, over = self._batteries(now_ms, began, fleet, others_kw, day, asked_kw)
+            crowded |= level > 0.0
+        if float(self.clock["ceded"][0]) > 0.0:
+            return out, over
+        if crowded and float(self.clock["waited"][0]) < MOST_WAIT_MIN:
+            self.clock["waited"] += 1.0
+        else:
+            crowded = False
+        for kind in self.levers.kinds:
+            if kind == "storage":
+                continue
+            touched = self.levers.without.touched(kind)
+            first, last = LIFT_MIN.get(kind, LIFT_MIN_ELSE)
+            lift = first + (last - first) * keyed_fraction(np.arange(len(touched)), 5)
+            since = minutes - float(self.clock["waited"][0]) if kind in WAITS else minutes
+            out += self._kind(now_ms, kind, touched, lift, since, crowded, fleet)
+            over &= since > last
         return out, over
 
     def _kind(
         self, now_ms: int, kind: str, touched: NDArray[np.bool_], lift: Floats,
-        minutes: float, fleet: Supervision,
+        minutes: float, crowded: bool, fleet: Supervision,
     ) -> list[SetPoint]:  # fmt: skip
         """Limit what still catches up, release what may go."""
         go = np.flatnonzero(touched & (lift <= minutes))
@@ -102,7 +121,8 @@ class Recovery:
         limit = CATCH_UP.get(kind, CATCH_UP_ELSE) * self.levers.without.demand_kw(kind)
         if kind == "aircon":
             offset = self.levers.memory[kind]["offset_c"]
-            offset[:] = np.maximum(offset - flex.DRIFT_C_H / 60.0, 0.0)
+            step = (1.0 if crowded else -1.0) * flex.DRIFT_C_H / 60.0
+            offset[:] = np.clip(offset + step, 0.0, np.maximum(self.levers.most_offset_c(), offset))
             out += self.desk.put(now_ms, kind, "setpoint_offset_c", stay, offset[stay])
         out += self.levers.limit(now_ms, kind, stay, limit[stay], fleet)
         if kind in LIMITED:
@@ -111,41 +131,40 @@ class Recovery:
         return out
 
     def _batteries(
-        self, now_ms: int, began: int, fleet: Supervision, others_kw: float
-    ) -> tuple[list[SetPoint], bool]:
-        """Follow the owners' schedule, scaled to the stock; release when nothing is owed.
+        self, now_ms: int, began: int, fleet: Supervision, others_kw: float, day: DayLoad,
+        asked_kw: float,
+    ) -> tuple[list[SetPoint], float, bool]:  # fmt: skip
+        """Follow the owners' schedule less what is missing; release when nothing is owed.
 
-        While others still give, batteries owe more; when others take back, less: the sum of
-        all stays level.
+        While others still give, batteries may hold more back; when others take, less: the sum
+        of all is what has to find room. The second result is by how much it does not.
         """
         levers, owners = self.levers, self.levers.habits.owners
         touched = levers.without.touched("storage")
         until = began + BATTERY_MS
         if owners is None or not touched.any():
-            return [], True
+            return [], 0.0, True
         if now_ms >= until:
-            return self.desk.release("storage", np.flatnonzero(touched)), True
+            return self.desk.release("storage", np.flatnonzero(touched)), 0.0, True
+        watch, schedule = fleet.watch["storage"], owners.coming_kw(now_ms)
         due = np.maximum(levers.quarters(now_ms, until), 0.0)
-        # The quarter that runs counts with what is left of it.
-        gone = (now_ms - int(levers.memory["storage"].extra["quarters_ms"][0])) % QUARTER_MS
-        owed_kwh = due.sum(axis=0) / 4.0 - due[0] * gone / HOUR_MS
-        stock = owners.stock_kwh(fleet.watch["storage"].or_zero("soc"))
-        even = np.clip(stock / np.maximum(owed_kwh, 1e-6), 0.0, 1.0)
-        even = np.where(owed_kwh > 1e-3, even, 0.0)
-        schedule = owners.coming_kw(now_ms)
-        watch = fleet.watch["storage"]
-        evenly = float((even * np.maximum(schedule, 0.0))[touched].sum())
-        lean = 1.0 - LEVEL * others_kw / max(evenly, 1e-6)
-        even = np.clip(even * np.clip(lean, 0.0, 2.0), 0.0, 1.0)
-        power = np.clip(
-            np.where(schedule > 0.0, even * schedule, schedule),
-            -watch.or_zero("charge_limit_kw"),
-            watch.or_zero("discharge_limit_kw"),
-        )
-        # Nothing due any more: the owner may have it back.
+        hours = quarter_hours(now_ms, len(due))
+        owed_kwh = (due * hours[:, None]).sum(axis=0)
+        stock = owners.stock_kwh(watch.or_zero("soc"))
         done = touched & (owed_kwh <= 1e-3) & (schedule <= 0.0)
         out = self.desk.release("storage", np.flatnonzero(done))
-        use = touched & ~done & fleet.watch["storage"].fresh(now_ms)
-        if use.any():
-            out += levers.command_batteries(now_ms, power, use)
-        return out, False
+        use = touched & ~done & watch.fresh(now_ms)
+        if not use.any():
+            return out, 0.0, False
+        most = due[:, use].sum(axis=1)
+        room = day.allowed_kw(now_ms, len(due), asked_kw) + fading_kw(others_kw, hours)
+        missing = float((owed_kwh - stock)[use].sum())
+        held, level = lay_into(missing, most, room, hours)
+        fed = float(np.maximum(schedule, 0.0)[use].sum())
+        # What is held back now, as a share of what the owners would feed in this quarter.
+        total = fed * (1.0 - held[0] / max(float(most[0]), 1e-6))
+        able = np.where(use & (schedule >= 0.0), watch.or_zero("discharge_limit_kw"), 0.0)
+        power = flex.share_out(total, able, stock)
+        charging = np.maximum(schedule, -watch.or_zero("charge_limit_kw"))
+        power = np.where(schedule < 0.0, charging, power)
+        return out + levers.command_batteries(now_ms, power, use), level, False

@@ -20,8 +20,9 @@ from twin.control import flexibility as flex
 from twin.control.baseline import Counterfactual, Habits
 from twin.control.levers import Levers
 from twin.control.pacing import Desk
+from twin.control.payback import DayLoad
 from twin.control.recovery import Recovery
-from twin.control.stocking import Stocking
+from twin.control.stocking import PAYBACK_HOURS, Stocking
 from twin.control.supervision import Supervision
 from twin.record.exchange import Calendar, Inventory, SetPoint
 from twin.record.orders import Order, OrderForm, OrderKind
@@ -30,7 +31,7 @@ from twin.units import KW_PER_MW
 
 Floats = NDArray[np.float64]
 
-AIM = 1.02  # of the order: room for the error of the own baseline (assumed)
+AIM = 1.0  # of the order
 CAP_AIM = 0.985  # of a cap
 LEAD_MS = 4 * MINUTE_MS  # whole this long before it must be
 INTEGRAL = 0.2  # of the error each minute goes into the correction
@@ -49,6 +50,7 @@ class Numbers:
     boost: float = 0.0
     safe_kwh: float = 0.0
     target_kw: float = 0.0
+    size_kw: float = 0.0
     delivered_kw: float = 0.0
     capability_kw: float = 0.0
     building_kw: float = 0.0
@@ -78,6 +80,7 @@ class Response:
         self.stocking: Stocking | None = None
         if habits.owners is not None:
             self.stocking = Stocking(calendar, habits.owners, self.levers, self.without)
+        self.day = DayLoad(name, calendar)
         self.numbers = Numbers()
         # Worked out anew at every run.
         self.up: dict[str, Floats] = {}
@@ -88,7 +91,7 @@ class Response:
     def tables(self) -> dict[str, Table]:
         """Return everything that evolves but `numbers`."""
         clock = {f"{self.name}.recovery": self.recovery.clock}
-        return self.without.tables() | self.levers.tables() | clock
+        return self.without.tables() | self.levers.tables() | clock | self.day.tables()
 
     @property
     def busy(self) -> bool:
@@ -133,6 +136,7 @@ class Response:
         numbers = self.numbers
         self.without.update(now_ms, fleet)
         self._believe(fleet)
+        self.day.see(now_ms, load_mw, self.numbers.delivered_kw)
         if order is not None and order.id == numbers.order_id and numbers.stage != "recover":
             if numbers.stage == "prepare" or order.mw is not None:
                 numbers.asked_kw = float("inf") if order.mw is None else order.mw * KW_PER_MW
@@ -217,7 +221,8 @@ class Response:
             levers.look_ahead(now_ms)
             numbers.stage = "hold"
             if self.stocking is not None:
-                numbers.safe_kwh = self.stocking.payback_kwh(end_ms, numbers.asked_kw, fleet)
+                room = self.day.allowed_kw(end_ms, 4 * PAYBACK_HOURS, numbers.asked_kw)
+                numbers.safe_kwh = self.stocking.payback_kwh(end_ms, fleet, room)
         levers.look_ahead(now_ms)
         # "All you have" is what lasts to the window's end; after it, what is left goes on.
         last_ms = order.end_ms if now_ms < order.end_ms else end_ms
@@ -252,6 +257,7 @@ class Response:
                     np.clip(numbers.correction_kw + INTEGRAL * error, -most, most)
                 )
         numbers.target_kw = target
+        numbers.size_kw = max(numbers.size_kw, target)
         out = levers.limits(now_ms, last_ms, up, part, fleet)
         out += levers.buildings(now_ms, part, up, fleet)
         lines_kw = part * float(up.get("industry", np.zeros(1)).sum())
@@ -291,8 +297,9 @@ class Response:
     def _recover(self, now_ms: int, fleet: Supervision) -> list[SetPoint]:
         if self.with_batteries:
             self.levers.look_ahead(now_ms)
-        others = sum(v for k, v in self.cut_kw.items() if k != "storage")
-        writes, over = self.recovery.run(now_ms, fleet, self.with_batteries, others)
+        writes, over = self.recovery.run(
+            now_ms, fleet, self.with_batteries, self.cut_kw, self.day, self.numbers.size_kw
+        )
         if over:
             self.without.thaw()
             # The identity stays: an order that is over is not begun again.

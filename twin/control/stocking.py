@@ -20,9 +20,9 @@ from twin.units import KW_PER_MW
 
 Floats = NDArray[np.float64]
 
-REBOUND_AIM = 0.25  # of the order that may come back at once; the limit is 0.40
 PEAK_ROOM = 0.8  # of the room below the forecast maximum that may be used (assumed)
 PAYBACK_HOURS = 4
+BATTERY_PART = 0.5  # of what may come back; the rest is buildings' and chargers' (assumed)
 WORTH = 0.02  # of the rating of all; less is left to the owners (assumed)
 
 
@@ -76,19 +76,22 @@ class Stocking:
         typical = self.calendar.typical_load_mw
         return float(typical.max() - typical[minute_of_day(now_ms)]) * KW_PER_MW
 
-    def payback_kwh(self, end_ms: int, asked_kw: float, fleet: Supervision) -> float:
+    def payback_kwh(self, end_ms: int, fleet: Supervision, room_kw: Floats) -> float:
         """Return what batteries may owe at `end_ms`: the room of their delivering hours.
 
-        A part of the rebound belongs to buildings and chargers; batteries get half of it, and
+        Parameters
+        ----------
+        room_kw : float64[quarters], what may come back in each from `end_ms` on
+
+        A part of the rebound belongs to buildings and chargers; batteries get the rest, and
         what was kept back before the order on top.
         """
         owners = self.owners
         soc = fleet.watch["storage"].or_zero("soc")
         kept = owners.stock_kwh(soc) - owners.stock_kwh(owners.memory["soc"])
         total = float(kept[self.without.touched("storage")].sum())
-        for quarter in range(4 * PAYBACK_HOURS):
+        for quarter, room in enumerate(room_kw[: 4 * PAYBACK_HOURS]):
             at = end_ms + quarter * HOUR_MS // 4
             base = float(np.maximum(self.levers.quarters(at, at + 1), 0.0).sum())
-            room = min(PEAK_ROOM * self.room_kw(at), REBOUND_AIM * asked_kw)
-            total += min(base, 0.5 * room) / 4.0
+            total += min(base, BATTERY_PART * float(room)) / 4.0
         return total
