@@ -71,7 +71,7 @@ class Adjustable:
             return out
         if now_ms % (QUARTER_MS if alert else HOUR_MS) == 0:
             out["capability"] = self.capability.table(now_ms)
-        news = [n.order.id for n in notices if n.kind is NoticeKind.ORDER]
+        news = [n.order for n in notices if n.kind is NoticeKind.ORDER]
         if news:
             parts = [self.capability.device_table(now_ms, order) for order in news]
             out["capability_device"] = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}

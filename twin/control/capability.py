@@ -22,6 +22,7 @@ from twin.control.flexibility import Sustained
 from twin.control.supervision import FRESH_MS, Supervision, Watch
 from twin.record.exchange import Inventory
 from twin.record.onboarding import live
+from twin.record.orders import Order, OrderForm
 from twin.units import KW_PER_MW
 
 Floats = NDArray[np.float64]
@@ -212,19 +213,23 @@ class Capability:
                 })  # fmt: skip
         return _stacked(parts)
 
-    def device_table(self, now_ms: int, order: str) -> Rows:
+    def device_table(self, now_ms: int, order: Order) -> Rows:
         """Return the rows of report table ``capability_device`` at the notice of `order` [kW].
 
-        Columns ``order, kind, row, connected_kw`` and ``up_<horizon>_kw, down_<horizon>_kw``;
-        one row a device that takes part.
+        Columns ``order, kind, row, connected_kw``, ``held_kw`` (what each can hold from the
+        order's deadline to its end, the other way round where load is to be added) and
+        ``up_<horizon>_kw, down_<horizon>_kw`` (called now); one row a device that takes part.
         """
         found = {h: self.estimate(now_ms, h) for h in HORIZONS_MIN}
+        held = self.over(now_ms, (order.full_by_ms, order.end_ms))
+        added = order.form is OrderForm.INCREASE
         parts: list[dict[str, NDArray[np.generic]]] = []
         for kind in self.kinds:
             rows = np.flatnonzero(self.enrolled[kind])
             part: dict[str, NDArray[np.generic]] = {
-                "order": np.full(len(rows), order), "kind": np.full(len(rows), kind),
+                "order": np.full(len(rows), order.id), "kind": np.full(len(rows), kind),
                 "row": rows, "connected_kw": self.columns[kind].f8("rated_kw")[rows],
+                "held_kw": (held[kind].down_kw if added else held[kind].up_kw)[rows],
             }  # fmt: skip
             for horizon, given in found.items():
                 part[f"up_{horizon}_kw"] = given[kind].up_kw[rows]
