@@ -23,11 +23,12 @@ from hil.testbed.setup import Options, beats, serving
 from twin.clock import MINUTE_MS, SECOND_MS
 from twin.engine.recorder import true_fleet
 from twin.engine.simulation import Simulation
+from twin.engine.timeline import news_of
 from twin.errors import RunBroken
 from twin.record.exchange import Logic
 from twin.record.history import History
 from twin.record.monitor import TrueFleet
-from twin.record.orders import Notice, NoticeKind, Order
+from twin.record.orders import Notice, NoticeKind, Order, OutageNotice
 from twin.results.store import RunDirectory
 from twin.run import Prepared
 from twin.scenario.branches import Branches, Left, gather, leave, recorder_of, set_off
@@ -67,6 +68,7 @@ class Closed:
     _late: list[float] = field(default_factory=list)
     _truth: dict[int, TrueFleet] = field(default_factory=dict)
     _behind: list[_Behind] = field(default_factory=list)
+    _outages: list[OutageNotice] = field(default_factory=list)  # not told yet
 
     def stand(self, places: Places, out: Path) -> None:
         """Take where the devices stand, and the run directory."""
@@ -131,10 +133,13 @@ class Closed:
                 self._behind.append(_Behind(behind, order))
                 notices.append(Notice(now_ms, NoticeKind.ORDER, order))
                 session.dispatcher.announce(notices[-1])
-        run = session.field.run
-        if notices or now_ms % prepared.built.world.control_period_ms == 0:
+        run, world = session.field.run, prepared.built.world
+        happened = news_of(e for e in world.timeline if e.now_ms == now_ms)
+        self._outages += [n for n in happened if isinstance(n, OutageNotice)]
+        if notices or now_ms % world.control_period_ms == 0:
             self._truth[now_ms] = true_fleet(run)
-            partner.tick(now_ms, notices)
+            partner.tick(now_ms, [*notices, *self._outages])
+            self._outages.clear()
         self._take(run, partner.answers())
         if now_ms % MINUTE_MS == 0:
             progress("over the wire", now_ms)

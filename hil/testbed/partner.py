@@ -23,7 +23,7 @@ from typing import Any
 from hil.headend import DeviceEntry, HeadEnd
 from twin.errors import RunBroken
 from twin.record.exchange import Calendar, Inventory, Logic, Reports
-from twin.record.orders import Notice
+from twin.record.orders import News
 
 __all__ = ["Answer", "Partner", "PartnerSpec"]
 
@@ -77,7 +77,7 @@ class Partner:
             raise RunBroken(f"the head-end was not ready after {timeout_s:.0f} s")
         self._hear("ready")
 
-    def tick(self, now_ms: int, notices: Sequence[Notice]) -> None:
+    def tick(self, now_ms: int, notices: Sequence[News]) -> None:
         """Let it read, digest and command as of `now_ms`."""
         self._pipe.send(("tick", now_ms, tuple(notices)))
 
@@ -167,7 +167,7 @@ def _serve(pipe: Connection, spec: PartnerSpec, logic: Logic, headend: HeadEnd) 
 
 
 def _digest(
-    spec: PartnerSpec, logic: Logic, headend: HeadEnd, now_ms: int, notices: Sequence[Notice]
+    spec: PartnerSpec, logic: Logic, headend: HeadEnd, now_ms: int, notices: Sequence[News]
 ) -> Answer:
     begun = time.monotonic()
     readings = headend.poll(logic.plan(now_ms), now_ms, spec.deadline_s)
