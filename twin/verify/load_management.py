@@ -11,6 +11,7 @@ from twin.record.history import History
 from twin.record.monitor import listed_kinds
 from twin.record.orders import Order, OrderForm
 from twin.units import KW_PER_MW
+from twin.verify import fairness
 from twin.verify.counterfactual import Evidence, Pair, Span, quarter_means
 from twin.verify.demand_response import GAPS, NO_QUARTER, minutes_to_reach, under_cap
 from twin.verify.verdict import Scope, Sheet
@@ -31,7 +32,7 @@ IDS = (
     "lm.restoration",
     "lm.restoration_peak",
     "lm.chain_loss",
-    "lm.fairness",
+    *fairness.IDS,
 )
 
 ANSWERED_MS = 15 * MINUTE_MS  # a terminal counts as connected when its last answer is no older
@@ -50,7 +51,7 @@ def judge_load_management(evidence: Evidence) -> Sheet:
     _protected(sheet, pair, order)
     _restoration(sheet, pair, order)
     sheet.not_applicable("lm.chain_loss", "no graph")
-    sheet.not_applicable("lm.fairness", "not built yet")
+    fairness.judge_fairness(sheet, pair, order)
     return sheet
 
 
