@@ -346,6 +346,7 @@ def _evidences(built: Built, branches: Branches) -> list[Evidence]:
             inventory=built.world.inventory,
             end_ms=built.world.end_ms,
             outside=branches.outside,
+            sustained=tuple(branches.sustained.get(order.id, ())),
         )
         for i, order in enumerate(built.orders)
     ]

@@ -187,6 +187,7 @@ def test_orders_are_values_that_cannot_be_changed() -> None:
 
 def test_words_of_orders_are_those_of_the_files() -> None:
     assert OrderKind("demand_response") is OrderKind.DEMAND_RESPONSE
-    assert {k.value for k in OrderKind} == {"demand_response", "load_management", "capability"}
-    assert {f.value for f in OrderForm} == {"reduction", "cap"}
+    questions = {"capability", "sustained"}  # of the judge, on forks
+    assert {k.value for k in OrderKind} == {"demand_response", "load_management", *questions}
+    assert {f.value for f in OrderForm} == {"reduction", "cap", "increase"}
     assert {n.value for n in NoticeKind} == {"order", "change", "cancellation"}

@@ -8,6 +8,7 @@ from tests.verify.world import Record, at, by_id, dr_order, dr_run, evidence, ms
 from twin.clock import DAY_MS, MINUTE_MS
 from twin.record.orders import OrderForm
 from twin.verify.demand_response import IDS, judge_demand_response
+from twin.verify.flexibility import CAPABILITY_IDS
 
 
 def verdicts(run, order=None, **more):
@@ -31,6 +32,7 @@ def test_an_order_met_passes_everything():
         "dr.rebound_back": None,
         "dr.rebound_before": None,
         "dr.baseline_error": None,
+        **dict.fromkeys(CAPABILITY_IDS),
     }
     assert found["dr.delivered"].value == pytest.approx(100.0)
     assert found["dr.delivered"].base_mw == 100.0

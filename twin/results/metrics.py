@@ -12,7 +12,7 @@ from twin.record.exchange import Inventory, Outcome
 from twin.record.history import History
 from twin.record.monitor import DEVICE_KINDS, listed_kinds
 from twin.units import KW_PER_MW
-from twin.verify import Evidence, Pair, Verdict
+from twin.verify import Evidence, Pair, Verdict, sustained_figures
 
 __all__ = ["PUBLISHED_MAX_LOAD_MW", "RunFacts", "adjustable_mw", "connected_mw", "summarise"]
 
@@ -203,6 +203,7 @@ def _order(given: Evidence) -> dict[str, object]:
         "mean_reduction_mw": float(reduction.mean()) if span.minutes > 0 else None,
         "energy_mwh": float(reduction.sum()) / 60.0,
         "by_kind_mw": reduction_by_kind_mw(pair, order.full_by_ms, order.end_ms),
+        "flexibility": sustained_figures(given),
         "interrupted_sites": int(
             (np.asarray(given.run.table("site.interrupted", span.first, span.stop)) > 0)
             .any(axis=0)

@@ -2,7 +2,8 @@
 
 With orders 1..k by time of notice, R_0 is the undisturbed day and R_i the fork of R_(i-1) at
 the notice of order i that obeys it; order i is judged on R_i - R_(i-1). At the notice of a
-demand response order one more fork is asked for all that it can give (the capability call).
+demand response order one more fork is asked for all that it can give (the capability call), and
+two what each device can hold for an hour, up and down (the sustained calls; without load flow).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from twin.engine.simulation import Simulation
 from twin.errors import RunBroken
 from twin.record.exchange import Logic
 from twin.record.history import History
-from twin.record.orders import Order, OrderKind
+from twin.record.orders import Order, OrderForm, OrderKind
+from twin.record.quarters import QUARTER_MS
 from twin.record.table import Table
 from twin.scenario.build import Built
 from twin.scenario.timetable import notice_entry
@@ -36,6 +38,7 @@ class Branches:
     ----------
     runs : R_0 to R_k
     capability : by order id, the capability call's run
+    sustained : by order id, the sustained calls and their runs
     peak_grid : the network's state in the minute of the undisturbed maximum
     workers_mib : private memory of the child processes, all together
     outside : the platform was outside and could not be forked
@@ -43,6 +46,7 @@ class Branches:
 
     runs: list[History] = field(default_factory=list)
     capability: dict[str, History] = field(default_factory=dict)
+    sustained: dict[str, list[tuple[Order, History]]] = field(default_factory=dict)
     peak_grid: Table | None = None
     workers_mib: float = 0.0
     outside: bool = False
@@ -72,6 +76,31 @@ def capability_call(order: Order, end_ms: int) -> Order:
         kind=OrderKind.CAPABILITY,
         mw=None,
         end_ms=capability_end(order, end_ms),
+    )
+
+
+def sustained_calls(order: Order, end_ms: int) -> tuple[Order, ...]:
+    """Return the calls by which the judge asks what each device can hold for an hour, up and down.
+
+    They are given at the notice of `order`; from the next clock quarter on devices get ready, a
+    quarter of an hour later the hour begins. None where the run, to `end_ms`, is too short.
+    """
+    start_ms = -(-order.notice_ms // QUARTER_MS) * QUARTER_MS
+    until_ms = start_ms + QUARTER_MS + HOUR_MS
+    forms = (("up", OrderForm.REDUCTION), ("down", OrderForm.INCREASE))
+    return tuple(
+        replace(
+            order,
+            id=f"{order.id}?{way}",
+            kind=OrderKind.SUSTAINED,
+            form=form,
+            mw=None,
+            start_ms=start_ms,
+            full_by_ms=start_ms + QUARTER_MS,
+            end_ms=until_ms,
+        )
+        for way, form in forms
+        if until_ms <= end_ms
     )
 
 
@@ -119,11 +148,15 @@ def run_branches(
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A run left behind at an order's notice, and the capability call with its end [ms]."""
+    """A run left behind at an order's notice, with the judge's calls.
+
+    `called` is the capability call and its end [ms], `asked` the sustained calls.
+    """
 
     run: Simulation
     called: tuple[Simulation, int] | None
     order: str
+    asked: tuple[tuple[Order, Simulation], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +165,7 @@ class _Rest:
 
     run: dict[str, object]
     called: dict[str, object] | None
+    asked: tuple[dict[str, object], ...]
     peak_grid: Table | None
     private_mib: float
 
@@ -144,11 +178,16 @@ def leave(
     `new_logic` is None where the platform is outside and cannot be asked.
     """
     called = None
+    asked: list[tuple[Order, Simulation]] = []
     if order.kind is OrderKind.DEMAND_RESPONSE and new_logic is not None:
         call = capability_call(order, built.world.end_ms)
         called = (_fork(built, run, new_logic, call), call.end_ms)
+        # Who does not know the question cannot be judged on it.
+        if getattr(called[0].logic, "answers_sustained", False):
+            for question in sustained_calls(order, built.world.end_ms):
+                asked.append((question, _fork(built, run, new_logic, question)))
     recorder_of(run).stop_supervision()
-    return Left(run, called, order.id)
+    return Left(run, called, order.id, tuple(asked))
 
 
 def set_off(left: Left, end_ms: int) -> Worker[_Rest]:
@@ -165,13 +204,24 @@ def gather(done: Branches, left: Sequence[Left], workers: Sequence[Worker[_Rest]
         if behind.called is not None and rest.called is not None:
             done.capability[behind.order] = recorder_of(behind.called[0]).history
             done.capability[behind.order].adopt(rest.called)
+        for (question, asked), own in zip(behind.asked, rest.asked, strict=True):
+            history = recorder_of(asked).history
+            history.adopt(own)
+            done.sustained.setdefault(behind.order, []).append((question, history))
         done.peak_grid = rest.peak_grid if done.peak_grid is None else done.peak_grid
         done.workers_mib += rest.private_mib
 
 
 def _finish(left: Left, end_ms: int) -> _Rest:
-    """Carry the capability call and the run without the order to their ends."""
+    """Carry the calls and the run without the order to their ends."""
     called = None
+    asked: list[dict[str, object]] = []
+    for question, simulation in left.asked:
+        # Devices are asked, not the network: no load flow is made.
+        simulation.grid = simulation.snapshot = None
+        recorder_of(simulation).stop_supervision()
+        simulation.run(question.end_ms)
+        asked.append(recorder_of(simulation).history.rest())
     if left.called is not None:
         simulation, until_ms = left.called
         recorder_of(simulation).stop_supervision()
@@ -180,7 +230,7 @@ def _finish(left: Left, end_ms: int) -> _Rest:
     left.run.run(end_ms)
     recorder = recorder_of(left.run)
     memory = private_mib() if can_fork() else 0.0
-    return _Rest(recorder.history.rest(), called, recorder.peak_grid, memory)
+    return _Rest(recorder.history.rest(), called, tuple(asked), recorder.peak_grid, memory)
 
 
 def _fork(

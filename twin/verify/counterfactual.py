@@ -8,6 +8,7 @@ means are aligned with the clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -41,6 +42,7 @@ class Evidence:
     inventory : what is registered
     end_ms : end of the scenario
     outside : the platform was outside (on the wire) and could not be asked what it has
+    sustained : the calls in which each device was to hold what it can, with their forks
     """
 
     order: Order
@@ -51,6 +53,7 @@ class Evidence:
     inventory: Inventory
     end_ms: int
     outside: bool = False
+    sustained: Sequence[tuple[Order, History]] = ()
 
 
 @dataclass(frozen=True, slots=True)

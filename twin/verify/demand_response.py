@@ -7,6 +7,7 @@ import numpy as np
 from twin.clock import HOUR_MS, MINUTE_MS
 from twin.record.orders import Order, OrderForm
 from twin.verify.counterfactual import Evidence, Floats, Pair, Span, quarter_means
+from twin.verify.flexibility import CAPABILITY_IDS, judge_held
 from twin.verify.service import Finding, comfort, comfort_drift, mobility, network
 from twin.verify.verdict import NO_FORK, Scope, Sheet, rules
 
@@ -33,6 +34,7 @@ IDS = (
     "dr.mobility_short",
     "dr.network",
     "dr.baseline_error",
+    *CAPABILITY_IDS,
 )
 
 REBOUND_MS = 4 * HOUR_MS
@@ -53,6 +55,7 @@ def judge_demand_response(evidence: Evidence) -> Sheet:
     for id_, finding in _service(pair, order):
         sheet.add(id_, finding.value, finding.reason, scope=Scope(None, finding.window_min))
     sheet.not_applicable("dr.baseline_error", "no history")
+    judge_held(sheet, evidence)
     return sheet
 
 

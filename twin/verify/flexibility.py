@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +29,27 @@ from twin.record.exchange import Inventory
 from twin.record.history import REPORT, History
 from twin.record.orders import Order, OrderForm
 from twin.units import KW_PER_MW
-from twin.verify.counterfactual import Floats, weighted_percentile
+from twin.verify.counterfactual import Evidence, Floats, weighted_percentile
+from twin.verify.verdict import NO_FORK, Scope, Sheet
 
-__all__ = ["FLOOR", "Held", "held_by_kind", "summary"]
+__all__ = [
+    "CAPABILITY_IDS",
+    "FLOOR",
+    "KINDS",
+    "Held",
+    "held_by_kind",
+    "judge_held",
+    "summary",
+    "sustained_figures",
+]  # fmt: skip
 
 FLOOR = 0.05  # of what is connected; less is nothing to hold (assumed)
+Figures: TypeAlias = Mapping[str, float | int | None]
 TABLE = f"{REPORT}capability_device"
+KINDS = (
+    "storage", "aircon", "icestore", "charging", "swap", "industry", "hydrogen", "shorepower",
+)  # fmt: skip
+CAPABILITY_IDS = tuple(f"dr.capability_error_{kind}_60" for kind in KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +72,8 @@ class Held:
         _, group = np.unique(self.group, return_inverse=True)
         n = int(group.max(initial=-1)) + 1
         parts = (self.said_kw, self.held_kw, self.connected_kw, np.ones(len(group)))
-        said, held, connected, devices = (np.bincount(group, part, n) for part in parts)
-        return said, held, connected, devices
+        sums = [np.bincount(group, part, n).astype(np.float64) for part in parts]
+        return sums[0], sums[1], sums[2], sums[3]
 
 
 def held_by_kind(
@@ -108,7 +124,7 @@ def _errors(said: Floats, held: Floats, connected: Floats) -> tuple[Floats, NDAr
     return error, (said >= least) | (held >= least)
 
 
-def summary(calls: Iterable[Held]) -> Mapping[str, float | int | None]:
+def summary(calls: Iterable[Held]) -> Figures:
     """Return the figures of one kind over `calls`; see the module for their definitions."""
     held = list(calls)
     if not held:
@@ -132,3 +148,34 @@ def summary(calls: Iterable[Held]) -> Mapping[str, float | int | None]:
         "groups": int(counts.sum()),
         "groups_with_nothing": int((~counts).sum()),
     }
+
+
+def sustained_figures(evidence: Evidence) -> dict[str, dict[str, Figures]]:
+    """Return `summary` by kind of each sustained call at the notice, by ``up`` and ``down``."""
+    found: dict[str, dict[str, Figures]] = {}
+    for order, call in evidence.sustained:
+        way = "down" if order.form is OrderForm.INCREASE else "up"
+        held = held_by_kind(call, evidence.counterfactual, order, evidence.inventory)
+        found[way] = {kind: summary([one]) for kind, one in held.items()}
+    return found
+
+
+def judge_held(sheet: Sheet, evidence: Evidence) -> None:
+    """Judge what devices were said to hold for an hour upwards, kind by kind."""
+    if evidence.outside:
+        for id_ in CAPABILITY_IDS:
+            sheet.not_applicable(id_, NO_FORK)
+        return
+    found = sustained_figures(evidence).get("up")
+    for kind, id_ in zip(KINDS, CAPABILITY_IDS, strict=True):
+        value: float | None = None
+        base_mw: float | None = None
+        reason: str | None = None
+        if found is None:
+            reason = "no such call was made: the logic does not answer it, or the run is too short"
+        elif not found.get(kind):
+            reason = "no device of this kind was spoken for"
+        else:
+            value, base_mw = found[kind]["median_error_pct"], found[kind]["held_mw"]
+            reason = None if value is not None else "there was nothing to hold"
+        sheet.add(id_, value, reason, scope=Scope(base_mw, 60.0))
