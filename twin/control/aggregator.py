@@ -1,107 +1,119 @@
-"""Aggregators (虚拟电厂): who gave what, and the rows of the settlement.
-
-Each enrolled site belongs to one aggregator. While an order runs, every minute's believed
-reduction of its devices is booked on the site; when it has ended, rows say what was ordered of
-each aggregator and site and what it gave. A response is valid between 80 and 120 % of what was
-ordered; nothing is paid below, no more than 120 % above (usual practice in Chinese rules,
-general knowledge).
-"""
+"""Aggregators (虚拟电厂, VPPs): who they are, and why one may not take part in an order."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.control.response import Response
-from twin.control.supervision import Supervision
+from twin.clock import HOUR_MS, MINUTE_MS
 from twin.record.exchange import Inventory
+from twin.record.market import DAY_AHEAD, DIRECT, HOUR_AHEAD, MarketRules
 from twin.record.orders import Order
-from twin.record.table import Table
+from twin.units import KW_PER_MW
 
-VALID_FROM, VALID_TO = 0.8, 1.2
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
-class Settlement:
-    """Energy ordered of and delivered by each site under the running response.
+class Answer(StrEnum):
+    """What a bid is answered."""
 
-    Rows of `memory`, one column a site: ``capability_kw`` at the start of the window,
-    ``delivered_kwh``; extra ``minutes`` counted and ``ordered_kwh`` in all.
+    ACCEPTED = "accepted"
+    PARTLY = "partly accepted"
+    DEARER = "dearer than the last accepted"
+    LIMITED = "held back by a district or network limit"
+    SMALL = "below the least size"
+    BRIEF = "below the least duration"
+    LATE = "notice too short for its type"
+    SLOW = "answers too slowly"
+    CAPPED = "above the price cap"
+
+
+ANSWERS_ZH = {
+    Answer.ACCEPTED: "中标",
+    Answer.PARTLY: "部分中标",
+    Answer.DEARER: "报价高于出清价",
+    Answer.LIMITED: "受区域或断面限额约束",
+    Answer.SMALL: "低于最小调节容量",
+    Answer.BRIEF: "低于最短持续时间",
+    Answer.LATE: "通知提前量不足",
+    Answer.SLOW: "响应时间过长",
+    Answer.CAPPED: "超过申报价格上限",
+}
+
+
+class Aggregators:
+    """The registered VPPs, and whose each device is.
+
+    Attributes
+    ----------
+    registered : whether any VPP is; where none is, no rule for them applies
+    n : number of VPPs; sites without one are the group `n`
+    site, agent : by kind the site and the VPP of each device, int64[devices]
+    there : bool[n + 1], who leads any device
+    type, response_min, hold_h : by VPP
     """
 
-    def __init__(self, inventory: Inventory, response: Response) -> None:
-        self.response, self.inventory = response, inventory
-        self.sites = inventory.sites
-        self.site = {k: response.levers.columns[k].i8("site") for k in response.levers.kinds}
-        extra = {"minutes": np.zeros(1), "ordered_kwh": np.zeros(1)}
-        self.memory = Table(("capability_kw", "delivered_kwh"), self.sites.n, extra)
+    def __init__(self, inventory: Inventory, kinds: tuple[str, ...]) -> None:
+        sites, table = inventory.sites, inventory.aggregators
+        by_site = sites.i8("aggregator") if "aggregator" in sites else np.full(sites.n, -1)
+        self.registered = table.n > 0
+        self.n = max(int(by_site.max(initial=-1)) + 1, table.n)
+        self.by_site: Ints = np.where(by_site < 0, self.n, by_site)
+        self.site = {k: inventory.kinds[k].columns.i8("site") for k in kinds}
+        self.agent = {k: self.by_site[site] for k, site in self.site.items()}
+        self.there = np.zeros(self.n + 1, np.bool_)
+        for agent in self.agent.values():
+            self.there[agent] = True
+        self.type = self._column(inventory, "type", float(DIRECT)).astype(np.int64)
+        self.response_min = self._column(inventory, "response_min", 0.0)
+        self.hold_h = self._column(inventory, "hold_h", np.inf)
 
-    def tables(self) -> dict[str, Table]:
-        """Return everything that evolves."""
-        return {f"settlement.{self.response.name}": self.memory}
+    def _column(self, inventory: Inventory, name: str, default: float) -> Floats:
+        """Return float64[n + 1] of what is registered, `default` where nothing is."""
+        found = np.full(self.n + 1, default)
+        if name in inventory.aggregators:
+            found[: inventory.aggregators.n] = inventory.aggregators.f8(name)
+        return found
 
-    def _by_site(self, kind: str, kw: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(self.site[kind], kw, self.sites.n).astype(np.float64)
+    def price_cap(self, rules: MarketRules) -> Floats:
+        """Return the highest bid that each VPP may make, float64[n + 1] in CNY/kWh."""
+        direct = self.type == DIRECT
+        return np.where(direct, rules.direct_cap_cny_kwh, rules.invitation_cap_cny_kwh)
 
-    def count(self, now_ms: int, order: Order, fleet: Supervision) -> None:
-        """Book one minute of `order`, from its deadline to its end."""
-        if not order.full_by_ms <= now_ms < order.end_ms:
-            return
-        if float(self.memory["minutes"][0]) == 0.0:
-            for kind, up in self.response.up.items():
-                self.memory["capability_kw"] += self._by_site(kind, up)
-        for kind in self.response.levers.kinds:
-            cut = self.response.levers.reduction_kw(kind, fleet)
-            self.memory["delivered_kwh"] += self._by_site(kind, cut) / 60.0
-        self.memory["minutes"] += 1.0
-        self.memory["ordered_kwh"] += self.response.numbers.target_kw / 60.0
+    def totals_kw(self, by_kind: Mapping[str, Floats]) -> Floats:
+        """Return the sum over devices by VPP, float64[n + 1]."""
+        total = np.zeros(self.n + 1)
+        for kind, kw in by_kind.items():
+            total += np.bincount(self.agent[kind], kw, self.n + 1)
+        return total
 
-    def close(self, order_id: str) -> list[Mapping[str, object]]:
-        """Return the rows of the order that has ended, and forget it."""
-        rows: list[Mapping[str, object]] = []
-        if float(self.memory["minutes"][0]) > 0.0:
-            rows = self._rows(order_id)
-        self.memory.block[:] = 0.0
-        self.memory["minutes"] = 0.0
-        self.memory["ordered_kwh"] = 0.0
-        return rows
+    def refused(self, order: Order, total_kw: Floats, rules: MarketRules) -> dict[int, Answer]:
+        """Return which VPPs may not take part in `order`, and why.
 
-    def _rows(self, order_id: str) -> list[Mapping[str, object]]:
-        memory, sites = self.memory, self.sites
-        capability, given = memory["capability_kw"], memory["delivered_kwh"]
-        share = capability / max(float(capability.sum()), 1e-6)
-        ordered = share * float(memory["ordered_kwh"][0])
-        agent = sites.i8("aggregator") if "aggregator" in sites else np.full(sites.n, -1)
-        take_part = (capability > 0.0) | (np.abs(given) > 1e-3)
-        count = int(agent.max(initial=-1)) + 1
-        mine = take_part & (agent >= 0)
-        by_agent = [
-            np.bincount(agent[mine], weights=v[mine], minlength=count) for v in (ordered, given)
-        ]
-        hours = float(memory["minutes"][0]) / 60.0
-        out: list[Mapping[str, object]] = []
-        for a in np.unique(agent[mine]):
-            out.append(_row(order_id, int(a), None, by_agent[0][a], by_agent[1][a], hours))
-        for s in np.flatnonzero(take_part):
-            out.append(_row(order_id, int(agent[s]), int(s), ordered[s], given[s], hours))
-        return out
-
-
-def _row(
-    order_id: str, aggregator: int, site: int | None, ordered_kwh: float, given_kwh: float,
-    hours: float,
-) -> Mapping[str, object]:  # fmt: skip
-    """Return one settlement row; `site` None is the aggregator's sum."""
-    share = given_kwh / ordered_kwh if ordered_kwh > 1e-6 else 0.0
-    valid = min(share, VALID_TO) if share >= VALID_FROM else 0.0
-    return {
-        "order": order_id,
-        "aggregator": aggregator,
-        "site": -1 if site is None else site,
-        "hours": round(hours, 4),
-        "ordered_kwh": round(float(ordered_kwh), 3),
-        "delivered_kwh": round(float(given_kwh), 3),
-        "delivered_share": round(float(share), 4),
-        "valid_share": round(float(valid), 4),
-    }
+        Parameters
+        ----------
+        total_kw : float64[n + 1], what each can hold over the order's window
+        """
+        lead_h = (order.start_ms - order.notice_ms) / HOUR_MS
+        there_min = (order.full_by_ms - order.notice_ms) / MINUTE_MS
+        late = ((self.type == DAY_AHEAD) & (lead_h < rules.day_ahead_h)) | (
+            (self.type == HOUR_AHEAD) & (lead_h < rules.hour_ahead_h)
+        )
+        small = total_kw < rules.least_mw * KW_PER_MW * (1.0 - 1e-9)
+        if not self.registered:
+            return {}
+        # The first rule that is broken is named.
+        found: dict[int, Answer] = {}
+        for broken, answer in (
+            (late, Answer.LATE),
+            (self.response_min > there_min, Answer.SLOW),
+            (self.hold_h < rules.least_h, Answer.BRIEF),
+            (small, Answer.SMALL),
+        ):
+            for a in np.flatnonzero((broken & self.there)[: self.n]).tolist():
+                found.setdefault(a, answer)
+        return found

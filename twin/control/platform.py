@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS
 from twin.control.adjustable import Adjustable
-from twin.control.aggregator import Settlement
 from twin.control.baseline import FLEXIBLE, Habits
 from twin.control.curtailment import Curtailment, CutNumbers
 from twin.control.logic import BaseLogic
+from twin.control.market import Market
+from twin.control.onboarding import Gate
+from twin.control.overview import Overview
 from twin.control.pacing import Desk
 from twin.control.response import Numbers, Response
+from twin.control.settlement import Settlement
 from twin.control.supervision import Supervision
 from twin.record.alarms import poll_period_ms
 from twin.record.exchange import Actions, Calendar, Inventory, Reading, Reports, SetPoint
@@ -41,11 +44,12 @@ class Platform(BaseLogic):
         self.fleet = Supervision(inventory)
         self.habits = Habits(inventory, calendar)
         self.desk = Desk(inventory)
+        self.market = Market(inventory, calendar)
         self.response = self.new_response("response")
         self.flexible = self.new_response("flexible")
         self.response.other = self.flexible.without
         self.flexible.other = self.response.without
-        self.settlement = Settlement(inventory, self.response)
+        self.settlement = Settlement(inventory, self.response, self.market)
         self.curtailment: Curtailment | None = None
         terminal = inventory.kinds.get("terminal")
         if terminal is not None and terminal.n > 0:
@@ -55,7 +59,11 @@ class Platform(BaseLogic):
             inventory, self.habits, self.fleet, self.desk, self._without_order, self._behind_open
         )
         self.memory |= self.adjustable.tables()
+        self.gate = Gate(inventory)
+        self.overview = Overview(inventory, self.fleet, self.gate)
+        self.memory |= self.overview.tables()
         self.acted_ms = -(10**15)
+        self.memory |= self.market.tables()
         tables = (self.fleet, self.habits, self.desk, self.response, self.flexible, self.settlement)
         for part in tables:
             self.memory |= part.tables()
@@ -82,6 +90,7 @@ class Platform(BaseLogic):
             "response": asdict(self.response.numbers),
             "flexible": asdict(self.flexible.numbers),
             "curtailment": cut,
+            "market": self.market.plain(),
         }
 
     def load_plain(self, plain: object) -> None:
@@ -93,6 +102,7 @@ class Platform(BaseLogic):
         self.acted_ms = int(plain["acted_ms"])
         self.response.numbers = Numbers(**plain["response"])
         self.flexible.numbers = Numbers(**plain["flexible"])
+        self.market.restore(plain["market"])
         if self.curtailment is not None:
             self.curtailment.numbers = CutNumbers(**plain["curtailment"])
             self.curtailment.restore_marks()
@@ -154,7 +164,10 @@ class Platform(BaseLogic):
         belief, shown = self.overview.look(now_ms, readings, alarms)
         orders = [n for n in notices if isinstance(n, Notice)]
         tables = self.adjustable.report(now_ms, orders, self._alert(now_ms))
+        if self.curtailment is not None:
+            tables = {**tables, **self.curtailment.take_reports()}
         setpoints = self.gate.let(now_ms, setpoints)
+        tables = {**tables, **self.market.take_reports(), **self.settlement.take_reports()}
         return Actions(setpoints, Reports(belief, alarms, figures, settlement, {**shown, **tables}))
 
     def _touched(self, kind: str) -> NDArray[np.bool_]:
@@ -189,8 +202,12 @@ class Platform(BaseLogic):
             self.response.cede()
         if call is not None or self.response.busy:
             out += self.response.run(now_ms, call, self.fleet, load_mw)
+        served = call is not None and self.response.numbers.order_id == call.id
+        served &= self.response.numbers.stage in ("prepare", "hold")
+        if call is not None and served and self.market.due(now_ms, call):
+            self.market.clear(now_ms, call, self.response.up)
         if call is not None and self.response.numbers.stage == "hold":
-            self.settlement.count(now_ms, call, self.fleet)
+            self.settlement.count(now_ms, call, self.fleet, self.calendar.control_period_ms)
         if before == "hold" and self.response.numbers.stage != "hold":
             settlement = self.settlement.close(self.response.numbers.order_id)
 
