@@ -4,36 +4,58 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from twin.control.curtailment import Curtailment
 from twin.control.platform import Platform
 from twin.control.response import Response
+from twin.control.rivals.circuits import (
+    ByKey,
+    CheapestCustomer,
+    EqualRounds,
+    RoundAfterRound,
+)
 from twin.control.rivals.response import PlainResponse
 from twin.control.rivals.splits import CheapestSplit, EqualSplit, ListedSplit, Split
 
 
 class Rival(Platform):
-    """Supervision, baseline and feedback of the reference, with another `split`."""
+    """Supervision, baseline and feedback of the reference.
+
+    Attributes
+    ----------
+    split : shares the reduction of flexible means out
+    circuits : ranks rigid circuits
+    """
 
     split: ClassVar[type[Split]]
+    circuits: ClassVar[type[ByKey]]
 
     def new_response(self, name: str) -> Response:
         """Return a response that splits as this logic does."""
-        split = type(self).split(self.inventory)
+        split = self.split(self.inventory)
         return PlainResponse(name, self.inventory, self.calendar, self.habits, self.desk, split)
+
+    def new_curtailment(self, typical_max_mw: float) -> Curtailment:
+        """Return a curtailment that opens circuits in this logic's order."""
+        choice = self.circuits(self.inventory)
+        return Curtailment(self.inventory, self.flexible, typical_max_mw, choice)
 
 
 class EqualShare(Rival):
-    """Every enrolled device gives the same share of its rating."""
+    """Everybody gives the same: devices by rating, customers in every round by lot."""
 
     split = EqualSplit
+    circuits = EqualRounds
 
 
 class PriorityList(Rival):
-    """Kinds down a fixed list until the order is met."""
+    """Down a list: kind after kind, round after round."""
 
     split = ListedSplit
+    circuits = RoundAfterRound
 
 
 class PriceOrder(Rival):
-    """The lowest asking price first."""
+    """The cheapest first: devices by asking price, customers by what a kWh is worth to them."""
 
     split = CheapestSplit
+    circuits = CheapestCustomer
