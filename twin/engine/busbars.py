@@ -27,6 +27,7 @@ BUSBAR_POINTS = (
 def busbar_columns(network: Network) -> Columns:
     """Return what is registered of the busbars, in the order of ``network.busbars``.
 
+    ``parent`` is the row of the station's busbar above, its own for one.
     Where no capacity is known, ``rated_kw`` is the demand for which the network was sized.
     """
     busbars, n = network.busbars, network.n_busbar
@@ -37,6 +38,7 @@ def busbar_columns(network: Network) -> Columns:
             "site": np.full(n, -1),
             "circuit": np.full(n, -1),
             "district": busbars.district,
+            "parent": busbars.parent,
             "rated_kw": 1_000.0 * np.maximum(rated_mw, 0.001),
             "enrolled": np.zeros(n, np.bool_),
             "nominal_kv": network.buses.kv[busbars.bus],
