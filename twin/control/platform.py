@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from twin.clock import MINUTE_MS
 from twin.control.adjustable import Adjustable
 from twin.control.baseline import FLEXIBLE, Habits
+from twin.control.baseline_desk import BaselineDesk
 from twin.control.curtailment import Curtailment, CutNumbers
 from twin.control.logic import BaseLogic
 from twin.control.market import Market
@@ -50,6 +51,9 @@ class Platform(BaseLogic):
         self.response.other = self.flexible.without
         self.flexible.other = self.response.without
         self.settlement = Settlement(inventory, self.response, self.market)
+        self.customers = BaselineDesk(inventory, calendar)
+        self.settlement.meters = self.customers.meters
+        self.memory |= self.customers.tables()
         self.curtailment: Curtailment | None = None
         terminal = inventory.kinds.get("terminal")
         if terminal is not None and terminal.n > 0:
@@ -152,6 +156,7 @@ class Platform(BaseLogic):
         """Take readings and notices, return set-points and reports."""
         self.book.take(notices)
         alarms = self.fleet.take(now_ms, readings)
+        self.customers.today.take(now_ms, readings)
         setpoints: list[SetPoint] = []
         settlement: list[Mapping[str, object]] = []
         # A notice may come between two control periods; it is acted on at the next one.
@@ -168,6 +173,7 @@ class Platform(BaseLogic):
             tables = {**tables, **self.curtailment.take_reports()}
         setpoints = self.gate.let(now_ms, setpoints)
         tables = {**tables, **self.market.take_reports(), **self.settlement.take_reports()}
+        tables = {**tables, **self.customers.report(now_ms, self.book.live())}
         return Actions(setpoints, Reports(belief, alarms, figures, settlement, {**shown, **tables}))
 
     def _touched(self, kind: str) -> NDArray[np.bool_]:

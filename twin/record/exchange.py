@@ -155,6 +155,7 @@ class Calendar:
     network : sensitivities of the network, None where the logic is told nothing of it
     load_rules : rules of orderly use and who gave how much before, None takes the shipped ones
     market : rules of the market, None takes the shipped ones
+    workday : whether people work on the day
     """
 
     start_ms: int
@@ -168,6 +169,7 @@ class Calendar:
     network: NetworkView | None = None
     load_rules: LoadRules | None = None
     market: MarketRules | None = None
+    workday: bool = True
 
 
 @dataclass(frozen=True, slots=True)

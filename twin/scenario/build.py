@@ -155,6 +155,7 @@ class Built:
             history=self.history,
             network=self.view,
             market=self.scenario.market.rules(),
+            workday=self.world.environment(self.world.start_ms).workday,
         )
 
 
@@ -192,6 +193,7 @@ def _build(scenario: Scenario, path: Path) -> Built:
         nameplates,
         busbar_columns(network),
         city.aggregators,
+        city.chain,
     )
     found += manner_problems(scenario, str(path), inventory)
     steps = scenario.onboarding
@@ -309,6 +311,7 @@ def _city_spec(scenario: Scenario, path: Path, day: date) -> CitySpec:
         sites_csv=None if city.sites is None else resolve(path, city.sites),
         fleet_csv=None if city.fleet is None else resolve(path, city.fleet),
         load_csv=None if city.load is None else resolve(path, city.load),
+        chain_csv=None if city.chain is None else resolve(path, city.chain),
     )
 
 
