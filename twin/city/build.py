@@ -21,6 +21,7 @@ from twin.city.own_files import read_fleet, read_load_shape, read_sites
 from twin.city.plants import Supply, build_supply
 from twin.city.sites import SiteBook, add_terminal_sites
 from twin.city.spec import City, CitySpec, plan_year_load
+from twin.city.supply_chain import build_chain, read_chain, with_branches
 from twin.city.tables import DataRows, Parameters, read_parameters
 from twin.city.tariffs import build_tariff
 from twin.city.weather import build_weather
@@ -79,7 +80,13 @@ def build_city(spec: CitySpec) -> City:
     aggregators = registered_aggregators(spec.seed, figures)
     nameplates = with_offers(nameplates, book, aggregators)
     device_kw = _host_load(book, nameplates, figures)
-    sites = book.build()
+    sites = with_branches(book.build(), spec.seed)
+    if spec.chain_csv is None:
+        chain = build_chain(sites, districts, spec.seed)
+        notes.append("supply graph: synthetic")
+    else:
+        chain = read_chain(spec.chain_csv, sites.n, names)
+        notes.append(f"supply graph: {spec.chain_csv.name}")
     weights = _site_weights(sites, device_kw, peak_mw)
 
     day = spec.local_date
@@ -103,6 +110,7 @@ def build_city(spec: CitySpec) -> City:
         sites=sites,
         nameplates=nameplates,
         aggregators=aggregators,
+        chain=chain,
         network=_network(spec, districts, peak_mw, supply, detail),
         supply=supply,
         weather=weather,

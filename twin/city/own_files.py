@@ -203,7 +203,7 @@ def _fleet_rows(
         if kind not in made:
             own.add(f"{place}, kind", kind, f"one of {', '.join(made)}{did_you_mean(kind, made)}")
             continue
-        site = _site_row(own, place, cells["site"].strip(), sites, names)
+        site = site_row(own, place, cells["site"].strip(), sites, names)
         circuit = own.number(row, known["circuit"])
         if site is not None and rounds is not None and circuit > rounds[site]:
             own.add(f"{place}, circuit", f"{circuit:g}", f"at most {rounds[site]} at this site")
@@ -223,10 +223,11 @@ def _fleet_rows(
     return made
 
 
-def _site_row(
-    own: OwnCsv, place: str, text: str, sites: int | None, names: Mapping[str, int] | None
-) -> int | None:
-    """Return the row of a device's site, or None after noting that there is none.
+def site_row(
+    own: OwnCsv, place: str, text: str, sites: int | None, names: Mapping[str, int] | None,
+    column: str = "site",
+) -> int | None:  # fmt: skip
+    """Return the row of the site that a cell names, or None after noting that there is none.
 
     With neither names nor a number of sites nothing can be said.
     """
@@ -234,13 +235,14 @@ def _site_row(
         if text in names:
             return names[text]
         allowed = f"a name of the sites file{did_you_mean(text, names)}"
-        own.add(f"{place}, site", text or "empty", allowed)
+        own.add(f"{place}, {column}", text or "empty", allowed)
         return None
     if sites is None:
         return None
     if text.isdecimal() and int(text) < sites:
         return int(text)
-    own.add(f"{place}, site", text or "empty", f"a row of the synthetic sites, 0 to {sites - 1}")
+    allowed = f"a row of the synthetic sites, 0 to {sites - 1}"
+    own.add(f"{place}, {column}", text or "empty", allowed)
     return None
 
 

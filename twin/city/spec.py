@@ -43,7 +43,8 @@ class CitySpec:
     day_date : None takes 15 July of the year
     epw, epw_day : weather file and its (month, day); None takes its hottest day
     weather_offset_c : added to the dry bulb
-    sites_csv, fleet_csv, load_csv : the user's own, see `twin.city.own_files`
+    sites_csv, fleet_csv, load_csv, chain_csv : the user's own, see `twin.city.own_files` and
+        `twin.city.supply_chain`
     """
 
     year: int = 2027
@@ -62,6 +63,7 @@ class CitySpec:
     sites_csv: Path | None = None
     fleet_csv: Path | None = None
     load_csv: Path | None = None
+    chain_csv: Path | None = None
 
     @property
     def local_date(self) -> date:
@@ -114,9 +116,10 @@ class City:
     sites : one row a customer: district, sector, busbar (-1 until `attach_sites`), demand_kw
         (registered maximum), host_kw (expected host load at the city's maximum),
         contracted_kw, export_limit_kw, security_share and circuit_share_1..4 (of host load),
-        terminal, protected, aggregator (-1 none), enrolled, public
+        terminal, protected, aggregator (-1 none), enrolled, public, branch, value_cny_kwh
     nameplates : by kind, registered
     aggregators : virtual power plants, see `twin.city.aggregators`
+    chain : supply graph between sites, see `twin.city.supply_chain`
     network : to be built by the grid
     supply : plants, infeeds, pumped storage and their schedules
     weather, design_weather : of the scenario's day and of the design day (expected values)
@@ -138,6 +141,7 @@ class City:
     sites: Columns
     nameplates: Mapping[str, Columns]
     aggregators: Columns
+    chain: Columns
     network: NetworkSpec
     supply: Supply
     weather: Weather

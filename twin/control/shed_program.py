@@ -1,20 +1,24 @@
 """The plan of cuts as a mixed-integer program (HiGHS), and a greedy choice beside it.
 
 Circuits are binary; what customers lack is continuous. Equations (1) and (2) of
-`twin.control.shed_problem` stand as inequalities, which the least loss makes tight. There is a
-limit on nodes and none on wall time, so that a plan repeats. Where the limit is reached without
-a plan, or nothing meets the order within its bounds, the greedy choice stands in and says so.
+`twin.control.shed_problem` stand as inequalities, which the least loss makes tight. First the
+relaxation is solved: it bounds every plan, and rounded it is one. Where that plan is not near
+enough to the bound, circuits whose reduced cost exceeds the distance are fixed, which no better
+plan would change, and the rest is branched on. There is a limit on nodes and none on wall time,
+so that a plan repeats. Where nothing meets the order within its bounds the greedy choice
+stands in and says so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 
 from twin.control.shed_problem import (
     Loss,
@@ -33,7 +37,8 @@ Flags = NDArray[np.bool_]
 
 GAP = 0.01  # a plan within 1 % of the bound is good enough (the project's choice)
 NODES = 200  # of the search tree; the city's case ends at the first (the project's choice)
-SLACK = 1e-7  # of a bound, for sums in another order
+SLACK = 1e-7  # of the order, for sums in another sequence
+WHOLE = 1e-6  # a circuit of the relaxation counts as open from one less this
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +77,65 @@ def solve(problem: ShedProblem, *, gap: float = GAP, nodes: int = NODES) -> Shed
     plain = greedy(problem)
     if problem.n == 0 or problem.need_kw <= float(problem.kw @ problem.stay):
         return plain
-    columns = _columns(problem)
+    program = _program(problem)
+    relaxed = linprog(  # type: ignore[call-overload]  # its types know no sparse matrix
+        program.cost, A_ub=program.matrix, b_ub=program.limit,
+        bounds=np.column_stack([program.low, program.high]), method="highs-ds",
+    )  # fmt: skip
+    if relaxed.status != 0:
+        return plain
+    bound_cny = max(float(relaxed.fun), 0.0)
+    best = _best(problem, [_rounded(problem, relaxed.x[: problem.n]), plain.open], bound_cny)
+    if best is not None and best.loss_cny <= (1.0 + gap) * bound_cny:
+        return best
+    branched = _branch(problem, program, relaxed, best, gap, nodes)
+    return plain if branched is None else branched
+
+
+def _best(problem: ShedProblem, choices: Sequence[Flags], bound_cny: float) -> ShedPlan | None:
+    """Return the cheapest of the choices that meet the order, the earlier one of equals."""
+    plans = [_plan(problem, open_, bound_cny, "milp", 0) for open_ in choices]
+    met = [plan for plan in plans if plan.short_kw <= SLACK * problem.need_kw]
+    return min(met, key=lambda plan: plan.loss_cny) if met else None
+
+
+def _branch(
+    problem: ShedProblem, program: Program, relaxed: OptimizeResult, best: ShedPlan | None,
+    gap: float, nodes: int,
+) -> ShedPlan | None:  # fmt: skip
+    """Return the plan of the tree where it is better than `best`; None where there is neither."""
+    low, high, n = program.low.copy(), program.high.copy(), problem.n
+    if best is not None:
+        room = best.loss_cny - float(relaxed.fun)
+        high[:n][relaxed.lower.marginals[:n] > room] = low[:n][relaxed.lower.marginals[:n] > room]
+        low[:n][relaxed.upper.marginals[:n] < -room] = 1.0
     found = milp(
-        columns.cost,
-        integrality=columns.whole,
-        bounds=Bounds(columns.low, columns.high),
-        constraints=columns.rows,
-        options={"mip_rel_gap": gap, "node_limit": nodes, "presolve": True},
+        program.cost,
+        integrality=program.whole,
+        bounds=Bounds(low, high),
+        constraints=LinearConstraint(program.matrix, -np.inf, program.limit),
+        options={"mip_rel_gap": gap, "node_limit": nodes},
     )
-    tree = int(found.mip_node_count or 0) if found.mip_node_count is not None else 0
-    bound = found.mip_dual_bound
-    bound_cny = 0.0 if bound is None or not np.isfinite(bound) else max(float(bound), 0.0)
-    if found.x is None:
-        return _plan(problem, plain.open, bound_cny, "greedy", tree)
-    chosen = np.asarray(found.x[: problem.n] > 0.5)
-    plan = _plan(problem, chosen, bound_cny, "milp", tree)
-    if plain.short_kw <= SLACK * problem.need_kw and plain.loss_cny < plan.loss_cny:
-        # Within the gap the greedy choice may be the better one; the bound holds for it too.
-        return _plan(problem, plain.open, bound_cny, "milp", tree)
-    return plan
+    tree = 0 if found.mip_node_count is None else int(found.mip_node_count)
+    bound_cny = max(float(relaxed.fun), 0.0)
+    inner = found.mip_dual_bound
+    if inner is not None and np.isfinite(inner):
+        # What was fixed costs more than `best`; so no plan is below the lesser of the two.
+        inner = float(inner) if best is None else min(float(inner), best.loss_cny)
+        bound_cny = max(bound_cny, inner)
+    choices = [] if best is None else [best.open]
+    if found.x is not None:
+        choices.insert(0, np.asarray(found.x[:n] > 0.5))
+    chosen = _best(problem, choices, bound_cny)
+    return None if chosen is None else replace(chosen, nodes=tree)
+
+
+def _rounded(problem: ShedProblem, part: Floats) -> Flags:
+    """Return a choice near the relaxation's `part`, float64[c] of 0 to 1, within the bounds."""
+    price = marginal_cny_kw(problem)
+    has, least, most = _shares(problem)
+    open_ = problem.stay | (part > 1.0 - WHOLE)
+    return _completed(problem, np.lexsort((price, -part)), open_, least, most, has)
 
 
 def _plan(
@@ -111,34 +156,39 @@ def _plan(
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
-    """The program: circuits first, then what is lacking on each live edge."""
+class Program:
+    """The program: circuits first, then what is lacking on each live edge; matrix x <= limit."""
 
     cost: Floats
     whole: NDArray[np.int64]
     low: Floats
     high: Floats
-    rows: list[LinearConstraint]
+    matrix: sparse.csr_array
+    limit: Floats
 
 
-def _columns(problem: ShedProblem) -> _Columns:
+def _program(problem: ShedProblem) -> Program:
     live, n = live_edges(problem), problem.n
     edges, hours = len(live), problem.hours
-    customer = problem.customer[live]
-    value = problem.loss_cny_h
+    customer, value = problem.customer[live], problem.loss_cny_h
     cost = np.concatenate(
         [hours * value[problem.site] * problem.share, value[customer] * problem.edge_share[live]]
     )
-    rows = [_need(problem, edges), *_districts(problem, edges), *_flows(problem, edges)]
+    blocks = [_need(problem), *_districts(problem), *_flows(problem)]
+    rows = [(_wide(block, edges), limit) for block, limit in blocks]
     if edges > 0:
         rows.append(_stocks(problem, live))
-    return _Columns(
+    return Program(
         cost,
         np.concatenate([np.ones(n, np.int64), np.zeros(edges, np.int64)]),
         np.concatenate([problem.stay.astype(np.float64), np.zeros(edges)]),
         np.concatenate([np.ones(n), np.full(edges, hours)]),
-        rows,
+        sparse.csr_array(sparse.vstack([block for block, _ in rows])),
+        np.concatenate([limit for _, limit in rows]),
     )
+
+
+Block: TypeAlias = tuple[sparse.csr_array, Floats]
 
 
 def _wide(block: sparse.csr_array, edges: int) -> sparse.csr_array:
@@ -147,9 +197,8 @@ def _wide(block: sparse.csr_array, edges: int) -> sparse.csr_array:
     return sparse.csr_array(sparse.hstack([block, sparse.csr_array((rows, edges))]))
 
 
-def _need(problem: ShedProblem, edges: int) -> LinearConstraint:
-    row = sparse.csr_array(problem.kw[None, :])
-    return LinearConstraint(_wide(row, edges), problem.need_kw, np.inf)
+def _need(problem: ShedProblem) -> Block:
+    return sparse.csr_array(-problem.kw[None, :]), np.array([-problem.need_kw])
 
 
 def _shares(problem: ShedProblem) -> tuple[Floats, Floats, Floats]:
@@ -170,21 +219,21 @@ def _shares(problem: ShedProblem) -> tuple[Floats, Floats, Floats]:
     return has, least, most
 
 
-def _districts(problem: ShedProblem, edges: int) -> list[LinearConstraint]:
+def _districts(problem: ShedProblem) -> list[Block]:
     if problem.least_share is None and problem.most_share is None:
         return []
     has, least, most = _shares(problem)
     block = sparse.csr_array(
         (problem.kw, (problem.district, np.arange(problem.n))), shape=(len(has), problem.n)
     )
-    return [LinearConstraint(_wide(block, edges), least, most)]
+    bound = np.isfinite(most)
+    return [(sparse.csr_array(block[bound]), most[bound]), (sparse.csr_array(-block), -least)]
 
 
-def _flows(problem: ShedProblem, edges: int) -> list[LinearConstraint]:
+def _flows(problem: ShedProblem) -> list[Block]:
     if problem.flow_rows is None or problem.flow_room is None:
         return []
-    block = sparse.csr_array(problem.flow_rows)
-    return [LinearConstraint(_wide(block, edges), -np.inf, _room(problem))]
+    return [(sparse.csr_array(problem.flow_rows), _room(problem))]
 
 
 def _room(problem: ShedProblem) -> Floats:
@@ -195,7 +244,7 @@ def _room(problem: ShedProblem) -> Floats:
     return np.maximum(problem.flow_room, stays)
 
 
-def _stocks(problem: ShedProblem, live: NDArray[np.int64]) -> LinearConstraint:
+def _stocks(problem: ShedProblem, live: NDArray[np.int64]) -> Block:
     """Return (2) for the live edges: V_u - h y_v - Z_e <= tau_e."""
     sites, edges = len(problem.loss_cny_h), len(live)
     each = np.arange(edges)
@@ -208,7 +257,7 @@ def _stocks(problem: ShedProblem, live: NDArray[np.int64]) -> LinearConstraint:
     block = sparse.hstack(
         [cut[supplier] - cut[customer], lost[supplier] - sparse.eye_array(edges, format="csr")]
     )
-    return LinearConstraint(sparse.csr_array(block), -np.inf, problem.stock_h[live])
+    return sparse.csr_array(block), problem.stock_h[live]
 
 
 # -- the greedy choice -----------------------------------------------------------------------
@@ -220,19 +269,26 @@ def greedy(problem: ShedProblem) -> ShedPlan:
     Districts get their least first. What is not needed in the end is closed again, the dearest
     first. Where the order cannot be met so, `short_kw` says by how much.
     """
-    price = marginal_cny_kw(problem)
-    order = np.lexsort((np.arange(problem.n), price))
+    order = np.lexsort((np.arange(problem.n), marginal_cny_kw(problem)))
     has, least, most = _shares(problem)
-    open_ = problem.stay.copy()
+    open_ = _completed(problem, order, problem.stay.copy(), least, most, has)
+    return _plan(problem, open_, 0.0, "greedy", 0)
+
+
+def _completed(
+    problem: ShedProblem, order: NDArray[np.int64], open_: Flags, least: Floats, most: Floats,
+    has: Floats,
+) -> Flags:  # fmt: skip
+    """Return `open_` with what the order still needs, in `order`, and without what it does not."""
     opened = np.where(open_, problem.kw, 0.0)
     in_district = np.asarray(np.bincount(problem.district, opened, len(has)), np.float64)
     room = _room(problem)
     if problem.flow_rows is not None:
-        room = room - problem.flow_rows @ open_.astype(np.float64)
-    for target in ("least", "order"):
-        _fill(problem, order, open_, in_district, room, least if target == "least" else None, most)
+        room = room - np.asarray(problem.flow_rows @ open_.astype(np.float64))
+    _fill(problem, order, open_, in_district, room, least, most)
+    _fill(problem, order, open_, in_district, room, None, most)
     _trim(problem, order[::-1], open_, in_district, room, least)
-    return _plan(problem, open_, 0.0, "greedy", 0)
+    return open_
 
 
 def _fill(

@@ -29,6 +29,7 @@ def build_inventory(
     nameplates: Mapping[str, Columns],
     busbars: Columns,
     aggregators: Columns | None = None,
+    chain: Columns | None = None,
 ) -> Inventory:
     """Return the inventory, with the pseudo kinds ``meter`` (of sites), ``city`` and ``busbar``.
 
@@ -52,4 +53,5 @@ def build_inventory(
     kinds["city"] = KindInventory("city", CITY_POINTS, (), Columns({"site": np.zeros(1, int)}))
     kinds["busbar"] = KindInventory("busbar", BUSBAR_POINTS, (), busbars)
     agents = Columns({}) if aggregators is None else aggregators
-    return Inventory(max_load_mw, districts, sectors, sites, kinds, agents)
+    edges = Columns({}) if chain is None else chain
+    return Inventory(max_load_mw, districts, sectors, sites, kinds, agents, edges)

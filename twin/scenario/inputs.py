@@ -14,12 +14,17 @@ from twin.city.districts import read_districts
 from twin.city.epw import read_epw_days
 from twin.city.own_files import fleet_problems, read_load_shape, read_sites, site_names
 from twin.city.sites import SiteBook
+from twin.city.supply_chain import chain_problems
 from twin.errors import InputProblems, Problem
 from twin.grid import from_pandapower
+from twin.scenario.load_schema import LoadManagementSection, load_rules
 from twin.scenario.schema import Scenario
 from twin.scenario.timetable import branch_problems, order_problems
 
-FILE_KEYS = ("city.network", "city.sites", "city.fleet", "city.load", "weather.epw")
+FILE_KEYS = (
+    "city.network", "city.sites", "city.fleet", "city.load", "city.chain", "weather.epw",
+    "load_management.measures", "load_management.ledger",
+)  # fmt: skip
 T = TypeVar("T")
 
 
@@ -44,7 +49,10 @@ def distinct(problems: Sequence[Problem], scenario_file: str) -> list[Problem]:
 def scenario_files(scenario: Scenario) -> dict[str, str]:
     """Return the file names that a scenario gives, by their key."""
     city = scenario.city
-    given = (city.network, city.sites, city.fleet, city.load, scenario.weather.epw)
+    given = (
+        city.network, city.sites, city.fleet, city.load, city.chain, scenario.weather.epw,
+        scenario.load_management.measures, scenario.load_management.ledger,
+    )  # fmt: skip
     return {key: name for key, name in zip(FILE_KEYS, given, strict=True) if name is not None}
 
 
@@ -71,12 +79,19 @@ def file_problems(
     if epw is not None:
         attempt(found, lambda: read_epw_days(epw))
     shape = None if load is None else attempt(found, lambda: read_load_shape(load))
+    rules = LoadManagementSection(
+        measures=named.get("load_management.measures"), ledger=named.get("load_management.ledger")
+    )
+    attempt(found, lambda: load_rules(rules, path.parent, None))
     sites, fleet = at.get("city.sites"), at.get("city.fleet")
     if sites is not None:
         attempt(found, lambda: read_sites(sites, places, SiteBook()))
+    names = None if sites is None else site_names(sites)
     if fleet is not None:
-        names = None if sites is None else site_names(sites)
         found.extend(fleet_problems(fleet, names, None))
+    chain = at.get("city.chain")
+    if chain is not None:
+        found.extend(chain_problems(chain, names))
     file = at.get("city.network")
     network = None if file is None else attempt(found, lambda: from_pandapower(file))
     if scenario is not None:

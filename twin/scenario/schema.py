@@ -27,6 +27,7 @@ from twin.scenario.fields import (
     TimeOfDay,
 )
 from twin.scenario.history_schema import GamingSection, HistorySection, gaming_rules
+from twin.scenario.load_schema import LoadManagementSection
 from twin.scenario.market_schema import MarketSection
 from twin.scenario.onboarding_schema import OnboardingSection
 from twin.scenario.wire_schema import MannerSection, WireSection
@@ -70,6 +71,11 @@ class CitySection(Section):
     )
     fleet: FileName | None = Field(
         default=None, description="CSV of devices, relative to the scenario file"
+    )
+    chain: FileName | None = Field(
+        default=None,
+        description="CSV of the supply graph between customers, columns supplier, customer, share "
+        "and stock_h, relative to the scenario file",
     )
     load: FileName | None = Field(
         default=None,
@@ -266,6 +272,9 @@ class Scenario(Section):
     )
     manners: tuple[MannerSection, ...] = Field(
         default=(), description="how devices in the field behave, other than well"
+    )
+    load_management: LoadManagementSection = Field(
+        default=LoadManagementSection(), description="rules of orderly use and an earlier ledger"
     )
     market: MarketSection = Field(
         default=MarketSection(), description="rules of the demand-response market"
