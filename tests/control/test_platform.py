@@ -82,9 +82,13 @@ def test_plan_reads_in_turns_without_orders() -> None:
 def test_reports_are_of_what_was_read() -> None:
     city, logic = FakeCity(INVENTORY, NOON), started()
     logic.digest(NOON, city.readings(list(INVENTORY.kinds)), [])
+    read_ms = city.now_ms
     city.step()
     actions = logic.digest(city.now_ms, city.readings(["storage", "city"]), [])
-    assert [r.kind for r in actions.reports.fleet] == ["storage"]
+    for report in actions.reports.fleet:
+        assert report.time_ms is not None
+        expected_ms = city.now_ms if report.kind == "storage" else read_ms
+        assert (report.time_ms == expected_ms).all(), report.kind
 
 
 NASTY = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -1.0, 1e12, -1e12, 3.0])

@@ -19,11 +19,13 @@ from twin.engine.world import World
 from twin.grid import Limits, Network, violations
 from twin.record.alarms import AlarmWatch
 from twin.record.exchange import Inventory, Reports, SetPoint
+from twin.record.fleet_states import device_state
 from twin.record.history import REPORT, History, Incident
 from twin.record.monitor import DEVICE_KINDS, SOC_KINDS, TrueFleet
 from twin.record.table import Table
 
 LEVELS = (10, 110, 220, 500)  # kV
+STATES_MS = 15 * MINUTE_MS  # between two looks at the true state of every device
 SCALARS = (
     "load_mw", "demand_mw", "losses_mw", "import_mw", "plant_mw", "pumped_mw", "temperature_c",
     "aircon_modelled_mw", "aircon_background_mw", "security_cut_kw", "violations_bus",
@@ -84,7 +86,7 @@ class Recorder:
 
     def believe(self, run: Simulation, reports: Reports) -> None:
         """Keep what the logic reports, and compare it with the truth of this moment."""
-        self.believe_of(true_fleet(run), reports)
+        self.believe_of(true_fleet(run, self.watch), reports)
 
     def believe_of(self, truth: TrueFleet, reports: Reports) -> None:
         """Keep what the logic reports of the moment of `truth`, and compare the two."""
@@ -101,7 +103,7 @@ class Recorder:
             return
         for report in reports.fleet:
             tally.believe(truth.now_ms, report)
-        tally.add(truth.now_ms, truth.power_kw, truth.soc, truth.energy_today_kwh)
+        tally.add(truth.now_ms, truth.power_kw, truth.soc, truth.energy_today_kwh, truth.state)
 
     def wrote(
         self,
@@ -293,8 +295,11 @@ def _points(run: Simulation, kind: str) -> dict[str, NDArray[np.float64]]:
     return {point.name: values[i] for i, point in enumerate(fleet.points)}
 
 
-def true_fleet(run: Simulation) -> TrueFleet:
-    """Return the truth that reports of this moment are compared with."""
+def true_fleet(run: Simulation, watch: AlarmWatch | None = None) -> TrueFleet:
+    """Return the truth that reports of this moment are compared with.
+
+    States are looked at each quarter of an hour, where a `watch` knows who has been silent.
+    """
     soc, energy = {}, {}
     for name in SOC_KINDS:
         if name in run.kinds:
@@ -302,4 +307,9 @@ def true_fleet(run: Simulation) -> TrueFleet:
             soc[name] = shown["soc"]
             energy[name] = shown["charged_today_kwh"] + shown["discharged_today_kwh"]
     power = {name: kind.power_kw.copy() for name, kind in run.kinds.items()}
-    return TrueFleet(run.now_ms, power, soc, energy)
+    state = {}
+    if watch is not None and run.now_ms % STATES_MS == 0:
+        for name, kind in run.kinds.items():
+            silent = watch.silent_periods(name)
+            state[name] = device_state(name, _points(run, name), kind.rated_kw, silent)
+    return TrueFleet(run.now_ms, power, soc, energy, state)

@@ -194,6 +194,10 @@ class AlarmWatch:
         other._busy = list(self._busy)
         return other
 
+    def silent_periods(self, kind: str) -> Floats:
+        """Return for how many poll periods each device of `kind` has had no contact."""
+        return self._silent_ms[kind] / poll_period_ms(kind)
+
     def look(self, now_ms: int, states: Mapping[str, States]) -> list[Alarm]:
         """Return the alarms that began (``end_ms`` None) or ended at `now_ms`.
 

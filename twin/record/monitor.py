@@ -7,7 +7,7 @@ histograms whose bins are fixed before the run, so that tallies of forks stay co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from twin.clock import MINUTE_MS
 from twin.record.alarms import poll_period_ms
 from twin.record.exchange import PSEUDO_KINDS, FleetReport, Inventory
+from twin.record.onboarding import column, live
 
 # Device kinds in the order in which summaries, tables and colours list them.
 DEVICE_KINDS = (
@@ -52,6 +53,7 @@ SOC_BIN, SOC_BINS = 1e-3, 500
 AGE_BIN, AGE_BINS = 0.05, 400  # poll periods
 COVERED_MS = 15 * MINUTE_MS  # a report counts for coverage up to this age (assumed)
 NEVER_MS = -(10**15)
+NO_STATE = 255  # was never reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,15 @@ class TrueFleet:
     """What reports of one moment are compared with, by kind float64[n].
 
     `power_kw` is positive into the grid; `soc` and `energy_today_kwh` (charged plus discharged)
-    are those of `SOC_KINDS`.
+    are those of `SOC_KINDS`; `state` is a `twin.record.fleet_states.DeviceState`, empty at the
+    moments at which nobody looked.
     """
 
     now_ms: int
     power_kw: Mapping[str, NDArray[np.float64]]
     soc: Mapping[str, NDArray[np.float64]]
     energy_today_kwh: Mapping[str, NDArray[np.float64]]
+    state: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 class MonitorTally:
@@ -73,7 +77,8 @@ class MonitorTally:
 
     A belief stands until the logic reports another. A device that was never reported is
     missing: it falls into the last bin of the errors and is not covered. Ages are tallied over
-    devices that were reported.
+    devices that were reported. A substitute for a silent device is reported, but does not
+    cover it; a device that is not live (`twin.record.onboarding`) need not be covered.
 
     Parameters
     ----------
@@ -85,7 +90,8 @@ class MonitorTally:
     power : int64[kinds, POWER_BINS + 1]  device-minutes by |reported - true| / rating
     soc : int64[SOC_BINS + 1]  device-minutes by |reported - true| SOC
     age : int64[kinds, AGE_BINS + 1]  device-minutes by age in poll periods
-    covered, registered : int64[kinds]  device-minutes
+    covered, registered : int64[kinds]  device-minutes, `registered` of live devices
+    states_right, states_seen : int64[kinds]  looks at the state of a device, of them right ones
     energy_error_kwh, energy_true_kwh : sums over devices and minutes of the day's energy
     """
 
@@ -109,9 +115,13 @@ class MonitorTally:
         self._starts = edges[:-1][np.array(sizes, np.int64) > 0]
         self._filled = np.flatnonzero(np.array(sizes, np.int64) > 0)
         self._sizes = np.array(sizes, np.int64)
+        columns = {k: inventory.kinds[k].columns for k in known}
+        self._steps = {k: c for k, c in columns.items() if column("live") in c}
         # The belief, which stands until it is reported anew.
         self._power_kw = np.full(n, np.nan)
         self._unreported = np.ones(n, np.bool_)
+        self._substitute = np.zeros(n, np.bool_)
+        self._state = np.full(n, NO_STATE, np.uint8)
         self._time_ms = np.full(n, float(NEVER_MS))
         self._soc = {k: np.full(inventory.kinds[k].n, np.nan) for k in known if k in SOC_KINDS}
         self._energy_kwh = {k: v.copy() for k, v in self._soc.items()}
@@ -121,6 +131,8 @@ class MonitorTally:
         self.age = np.zeros((len(known), AGE_BINS + 1), np.int64)
         self.covered = np.zeros(len(known), np.int64)
         self.registered = np.zeros(len(known), np.int64)
+        self.states_right = np.zeros(len(known), np.int64)
+        self.states_seen = np.zeros(len(known), np.int64)
         self.energy_error_kwh = 0.0
         self.energy_true_kwh = 0.0
         self._scratch = (np.empty(n), np.empty(n, np.intp))
@@ -129,10 +141,12 @@ class MonitorTally:
         """Return an independent twin, for a fork."""
         other = object.__new__(MonitorTally)
         other.__dict__.update(self.__dict__)
-        for name in ("power", "soc", "age", "covered", "registered"):
+        for name in (
+            "power", "soc", "age", "covered", "registered", "states_right", "states_seen",
+            "_unreported", "_substitute", "_state",
+        ):  # fmt: skip
             setattr(other, name, getattr(self, name).copy())
         other._power_kw, other._time_ms = self._power_kw.copy(), self._time_ms.copy()
-        other._unreported = self._unreported.copy()
         other._scratch = (self._scratch[0].copy(), self._scratch[1].copy())
         other._soc = {k: v.copy() for k, v in self._soc.items()}
         other._energy_kwh = {k: v.copy() for k, v in self._energy_kwh.items()}
@@ -150,6 +164,9 @@ class MonitorTally:
         self._power_kw[part] = report.power_kw
         self._unreported[part] = ~np.isfinite(self._power_kw[part])
         self._time_ms[part] = now_ms if report.time_ms is None else report.time_ms
+        self._substitute[part] = False if report.substitute is None else report.substitute
+        if report.state is not None:
+            self._state[part] = report.state
         if report.kind in self._soc and report.soc is not None:
             self._soc[report.kind][:] = report.soc
         if report.kind in self._energy_kwh and report.energy_today_kwh is not None:
@@ -161,6 +178,7 @@ class MonitorTally:
         power_kw: Mapping[str, NDArray[np.float64]],
         soc: Mapping[str, NDArray[np.float64]],
         energy_today_kwh: Mapping[str, NDArray[np.float64]],
+        state: Mapping[str, NDArray[np.uint8]] | None = None,
     ) -> None:
         """Compare the belief with the truth of now, once a minute, right after the digest.
 
@@ -171,6 +189,7 @@ class MonitorTally:
         ----------
         power_kw : by kind the true power, float64[n]
         soc, energy_today_kwh : the same for `SOC_KINDS`; energy is charged plus discharged
+        state : by kind the true `DeviceState`, where it was looked at
         """
         value, row = self._scratch
         for kind, part in self._part.items():
@@ -195,10 +214,18 @@ class MonitorTally:
         row += self._age_row
         ages = np.bincount(row, minlength=self._age_row_count).reshape(len(self.kinds), -1)
         self.age += ages[:, :-1]
-        covered &= ~self._unreported
+        covered &= ~(self._unreported | self._substitute)
+        waiting = self._waiting(now_ms)
+        for kind, away in waiting.items():
+            covered[self._part[kind]][away] = False
         if len(self._starts) > 0:
             self.covered[self._filled] += np.add.reduceat(covered, self._starts, dtype=np.int64)
         self.registered += self._sizes
+        for i, kind in enumerate(self.kinds):
+            if kind in waiting:
+                self.registered[i] -= np.count_nonzero(waiting[kind])
+            if state is not None and kind in state:
+                self._count_states(i, kind, state[kind])
 
         for kind, belief in self._soc.items():
             error = np.abs(belief - soc[kind])
@@ -207,6 +234,16 @@ class MonitorTally:
             error = np.abs(self._energy_kwh[kind] - true)
             self.energy_error_kwh += float(np.where(np.isnan(error), np.abs(true), error).sum())
             self.energy_true_kwh += float(np.abs(true).sum())
+
+    def _waiting(self, now_ms: int) -> dict[str, NDArray[np.bool_]]:
+        """Return by kind where devices are not live, of the kinds that can be so."""
+        return {kind: ~live(steps, now_ms) for kind, steps in self._steps.items()}
+
+    def _count_states(self, number: int, kind: str, true: NDArray[np.uint8]) -> None:
+        """Count where the state reported last is the true one."""
+        believed = self._state[self._part[kind]]
+        self.states_seen[number] += len(true)
+        self.states_right[number] += np.count_nonzero(believed == true)
 
 
 def _bins(value: NDArray[np.float64], width: float, count: int) -> NDArray[np.int64]:

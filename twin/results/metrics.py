@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS, format_time_of_day
+from twin.record.columns import Columns
 from twin.record.exchange import Inventory, Outcome
 from twin.record.history import History
 from twin.record.monitor import DEVICE_KINDS, listed_kinds
+from twin.record.onboarding import live
+from twin.results.emissions import emission_figures
 from twin.units import KW_PER_MW
 from twin.verify import Evidence, Pair, Verdict, sustained_figures
 
@@ -51,13 +55,16 @@ def device_counts(inventory: Inventory) -> dict[str, int]:
     return {k: inventory.kinds[k].n for k in DEVICE_KINDS if k in inventory.kinds}
 
 
-def connected_mw(inventory: Inventory) -> dict[str, float]:
-    """Return registered electrical rating by kind [MW]."""
-    return {
-        k: float(inventory.kinds[k].columns.f8("rated_kw").sum()) / KW_PER_MW
-        for k in DEVICE_KINDS
-        if k in inventory.kinds
-    }
+def connected_mw(inventory: Inventory, now_ms: int | None = None) -> dict[str, float]:
+    """Return registered electrical rating by kind [MW], at `now_ms` of the live ones only."""
+    found = {}
+    for kind in DEVICE_KINDS:
+        if kind in inventory.kinds:
+            columns = inventory.kinds[kind].columns
+            rated = columns.f8("rated_kw")
+            counts = rated if now_ms is None else rated[live(columns, now_ms)]
+            found[kind] = float(counts.sum()) / KW_PER_MW
+    return found
 
 
 def reduction_by_kind_mw(pair: Pair, from_ms: int, to_ms: int) -> dict[str, float]:
@@ -104,15 +111,17 @@ def summarise(
         "max_load_mw": inventory.max_load_mw,
         "sites": inventory.sites.n,
         "devices": device_counts(inventory),
-        "connected_mw": connected_mw(inventory),
+        "connected_mw": connected_mw(inventory, _peak_ms(undisturbed)),
         "adjustable_mw": adjustable,
         "buses": facts.buses,
         "branches": facts.branches,
         "load_flows": facts.load_flows,
         "verdicts": [v.to_dict() for v in verdicts],
         "figures": {
-            **_totals(adjustable, inventory, facts),
+            "registered_mw": connected_mw(inventory),
+            **_totals(adjustable, inventory, facts, _peak_ms(undisturbed)),
             **_day(undisturbed, final, inventory),
+            "emissions": emission_figures(undisturbed, final, evidences),
             "over_published_max_load": _over_published(verdicts, inventory.max_load_mw),
             "orders": {e.order.id: _order(e) for e in evidences},
             "writes": _writes(final),
@@ -122,10 +131,10 @@ def summarise(
 
 
 def _totals(
-    adjustable: Mapping[str, float], inventory: Inventory, facts: RunFacts
+    adjustable: Mapping[str, float], inventory: Inventory, facts: RunFacts, peak_ms: int
 ) -> dict[str, object]:
     enrolled = sum(
-        float(known.columns.f8("rated_kw")[known.columns.flag("enrolled")].sum())
+        float(known.columns.f8("rated_kw")[_enrolled(known.columns, peak_ms)].sum())
         for name, known in inventory.kinds.items()
         if name in DEVICE_KINDS and name != "terminal"
     )
@@ -138,6 +147,11 @@ def _totals(
             None if called is None or enrolled <= 0.0 else called * KW_PER_MW / enrolled
         ),
     }
+
+
+def _enrolled(columns: Columns, now_ms: int) -> NDArray[np.bool_]:
+    """Return which devices take part in demand response and are live."""
+    return columns.flag("enrolled") & live(columns, now_ms)
 
 
 def _over_published(verdicts: Sequence[Verdict], max_load_mw: float) -> dict[str, float]:
@@ -159,6 +173,11 @@ def _peak(history: History) -> tuple[int, float]:
         return -1, float("nan")
     row = int(np.nanargmax(load))
     return row, float(load[row])
+
+
+def _peak_ms(history: History) -> int:
+    """Return the moment of the largest load, the begin of the run where none was recorded."""
+    return history.start_ms + max(_peak(history)[0], 0) * MINUTE_MS
 
 
 def _day(undisturbed: History, final: History, inventory: Inventory) -> dict[str, object]:

@@ -9,6 +9,7 @@ from twin.clock import HOUR_MS, MINUTE_MS
 from twin.record.exchange import Inventory
 from twin.record.history import History
 from twin.record.monitor import listed_kinds
+from twin.record.onboarding import live_at
 from twin.record.orders import Order, OrderForm
 from twin.units import KW_PER_MW
 from twin.verify import fairness
@@ -62,6 +63,14 @@ def _peak_column(undisturbed: History, name: str) -> NDArray[np.float64]:
     return np.asarray(undisturbed.peak[name], dtype=np.float64)
 
 
+def _live_terminals(inventory: Inventory, now_ms: int) -> NDArray[np.bool_]:
+    """Return bool[sites]: the site's terminal has been brought in, if it has one."""
+    terminal = inventory.kinds.get("terminal")
+    if terminal is None or "live_ms" not in terminal.columns:
+        return np.ones(inventory.sites.n, np.bool_)
+    return live_at(terminal.columns, terminal.columns.i8("site"), inventory.sites.n, now_ms)
+
+
 def _connected(sheet: Sheet, undisturbed: History, inventory: Inventory) -> None:
     """Judge the load behind controllable circuits at the minute of the undisturbed maximum."""
     base_mw = inventory.max_load_mw
@@ -78,7 +87,7 @@ def _connected(sheet: Sheet, undisturbed: History, inventory: Inventory) -> None
     index = int(np.ravel(undisturbed.peak["index"])[0])
     end_ms = undisturbed.start_ms + (index + 1) * MINUTE_MS
     answers = end_ms - _peak_column(undisturbed, "terminal.answered_ms") <= ANSWERED_MS
-    reached = sites.flag("terminal") & answers
+    reached = sites.flag("terminal") & answers & _live_terminals(inventory, end_ms)
     counts = reached & ~sites.flag("protected")
 
     shares = sum((sites.f8(f"circuit_share_{i}") for i in range(1, CIRCUITS + 1)), 0.0)

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TypeAlias
 
+import numpy as np
+
 from twin.clock import MINUTE_MS
 from twin.record.exchange import Alarm
 from twin.record.history import History
-from twin.record.monitor import AGE_BIN, POWER_BIN, SOC_BIN, percentile
+from twin.record.monitor import AGE_BIN, POWER_BIN, SOC_BIN, MonitorTally, percentile
 from twin.verify.verdict import NO_ALARMS, NO_REPORT, Scope, Sheet
 
 __all__ = ["IDS", "judge_monitoring", "match_alarms"]
@@ -20,6 +22,7 @@ IDS = (
     "monitor.energy_error",
     "monitor.freshness",
     "monitor.coverage",
+    "monitor.states",
     "monitor.alarms",
     "monitor.false_alarms",
 )
@@ -45,7 +48,7 @@ def judge_monitoring(final: History, *, outside: bool = False) -> Sheet:
             sheet.not_applicable(id_, NO_ALARMS if "alarms" in id_ else NO_REPORT)
         return sheet
     if tally is None or int(tally.registered.sum()) == 0:
-        for id_ in IDS[:5]:
+        for id_ in IDS[:6]:
             sheet.add(id_, None, "no tally of reports was kept", scope=run)
     else:
         error = percentile(tally.power.sum(axis=0), POWER_BIN, 0.95)
@@ -67,12 +70,26 @@ def judge_monitoring(final: History, *, outside: bool = False) -> Sheet:
         sheet.add("monitor.freshness", age, _why(age, beyond), scope=run)
         covered = 100.0 * float(tally.covered.sum()) / float(tally.registered.sum())
         sheet.add("monitor.coverage", covered, scope=run)
+        _states(sheet, tally, run)
     if outside:
-        for id_ in IDS[5:]:
+        for id_ in IDS[6:]:
             sheet.not_applicable(id_, NO_ALARMS)
     else:
         _alarms(sheet, final)
     return sheet
+
+
+def _states(sheet: Sheet, tally: MonitorTally, run: Scope) -> None:
+    """Give the share of looks at which a device's state was believed as it was."""
+    seen = int(tally.states_seen.sum())
+    if seen == 0:
+        sheet.add("monitor.states", None, "no true state was looked at", scope=run)
+        return
+    right = tally.states_right / np.maximum(tally.states_seen, 1)
+    worst = min((k for k in range(len(right)) if tally.states_seen[k] > 0), key=lambda k: right[k])
+    reason = f"least of {tally.kinds[worst]}: {100.0 * right[worst]:.1f} %"
+    value = 100.0 * float(tally.states_right.sum()) / seen
+    sheet.add("monitor.states", value, reason, scope=run)
 
 
 def _why(value: float | None, reason: str) -> str | None:
