@@ -9,6 +9,7 @@ from twin.clock import DAY_MS, MINUTE_MS
 from twin.record.orders import OrderForm
 from twin.verify.demand_response import IDS, judge_demand_response
 from twin.verify.flexibility import CAPABILITY_IDS
+from twin.verify.settlement import SETTLEMENT_IDS
 
 
 def verdicts(run, order=None, **more):
@@ -32,6 +33,7 @@ def test_an_order_met_passes_everything():
         "dr.rebound_back": None,
         "dr.rebound_before": None,
         "dr.baseline_error": None,
+        **dict.fromkeys(SETTLEMENT_IDS),
         **dict.fromkeys(CAPABILITY_IDS),
     }
     assert found["dr.delivered"].value == pytest.approx(100.0)

@@ -9,6 +9,7 @@ from twin.record.orders import Order, OrderForm
 from twin.verify.counterfactual import Evidence, Floats, Pair, Span, quarter_means
 from twin.verify.flexibility import CAPABILITY_IDS, judge_held
 from twin.verify.service import Finding, comfort, comfort_drift, mobility, network
+from twin.verify.settlement import SETTLEMENT_IDS, judge_settlement
 from twin.verify.verdict import NO_FORK, Scope, Sheet, rules
 
 __all__ = ["IDS", "judge_demand_response"]
@@ -34,6 +35,7 @@ IDS = (
     "dr.mobility_short",
     "dr.network",
     "dr.baseline_error",
+    *SETTLEMENT_IDS,
     *CAPABILITY_IDS,
 )
 
@@ -55,6 +57,7 @@ def judge_demand_response(evidence: Evidence) -> Sheet:
     for id_, finding in _service(pair, order):
         sheet.add(id_, finding.value, finding.reason, scope=Scope(None, finding.window_min))
     sheet.not_applicable("dr.baseline_error", "no history")
+    judge_settlement(sheet, evidence)
     judge_held(sheet, evidence)
     return sheet
 
