@@ -30,6 +30,7 @@ from twin.grid import GridOperation, Network, imported_load_mw
 from twin.record.columns import Columns
 from twin.record.exchange import Calendar, Logic
 from twin.record.history import History
+from twin.record.load_rules import LoadRules
 from twin.record.metering import MeterHistory
 from twin.record.monitor import MonitorTally
 from twin.record.network_view import NetworkView
@@ -41,6 +42,7 @@ from twin.scenario.files import resolve
 from twin.scenario.history_build import days_of, gamers_of, gaming_problems, weather_of
 from twin.scenario.history_run import coarse, kept, meter_history, run_days_before
 from twin.scenario.inputs import attempt, distinct, file_problems, scenario_files
+from twin.scenario.load_schema import load_rules
 from twin.scenario.network import (
     expected_view,
     plant_schedule,
@@ -76,6 +78,7 @@ class Built:
     warm : state of every table at the start of the run, None before `warmed`
     view : what the logic may know of the network, with a day as planned
     history : what meters showed on the days before, None without such days and before `warmed`
+    rules : own rules of orderly use and an earlier ledger, None where the shipped ones hold
     """
 
     scenario: Scenario
@@ -88,6 +91,7 @@ class Built:
     warm: Mapping[str, NDArray[np.generic]] | None = None
     view: NetworkView | None = None
     history: MeterHistory | None = None
+    rules: LoadRules | None = None
 
     def simulation(
         self,
@@ -154,6 +158,7 @@ class Built:
             self.city.max_load_mw * self.city.load_shape,
             history=self.history,
             network=self.view,
+            load_rules=self.rules,
             market=self.scenario.market.rules(),
             workday=self.world.environment(self.world.start_ms).workday,
         )
@@ -199,6 +204,9 @@ def _build(scenario: Scenario, path: Path) -> Built:
     steps = scenario.onboarding
     found += onboarding_problems(steps, str(path), inventory, city.districts)
     found += gaming_problems(scenario.gaming, str(path), inventory)
+    rules = attempt(
+        found, lambda: load_rules(scenario.load_management, path.parent, inventory.sites.n)
+    )
     if found or sites is None:
         raise InputProblems(found)
     inventory = onboarded(steps, inventory, city.districts, scenario.city.seed)
@@ -228,7 +236,7 @@ def _build(scenario: Scenario, path: Path) -> Built:
         gaming=gamers_of(scenario, inventory, orders, days),
     )
     view = expected_view(network, city)
-    return Built(scenario, city, network, sites, rigid, orders, world, view=view)
+    return Built(scenario, city, network, sites, rigid, orders, world, view=view, rules=rules)
 
 
 def calibrated(built: Built) -> Built:
