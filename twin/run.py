@@ -19,6 +19,7 @@ from twin.clock import format_time_of_day
 from twin.errors import InputProblems, Problem, RunBroken
 from twin.record.exchange import Logic
 from twin.record.history import History
+from twin.results.emissions import write_emissions
 from twin.results.metrics import RunFacts, summarise
 from twin.results.outages import network_facts
 from twin.results.report import Districts, Histories, write_report
@@ -261,6 +262,9 @@ def _write_records(store: RunDirectory, built: Built, branches: Branches) -> Non
     store.write_settlement(final)
     store.write_reports(final)
 
+    names = {"zh": built.city.districts.names, "en": built.city.districts.names_en}
+    runs = {"ordered": final, "undisturbed": undisturbed}
+    write_emissions(store, runs, built.world.day, names)
 
 def _run_facts(
     built: Built, branches: Branches, watch: Stopwatch, warnings: Sequence[str]

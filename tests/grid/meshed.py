@@ -1,4 +1,4 @@
-"""A small meshed network at its peak, solved, with its sensitivities; shared with the logic's tests."""
+"""A small meshed network at its peak, solved, with its sensitivities."""
 
 from __future__ import annotations
 

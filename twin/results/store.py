@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -53,7 +54,7 @@ SUMMARY_KEYS = (
 
 _FILES = (
     "summary.json", "report.html", "orders.parquet", "settlement.csv", "scenario.toml",
-    "orders.jsonl", "writes.parquet", "devices.parquet",
+    "orders.jsonl", "writes.parquet", "devices.parquet", "emissions.csv", "emissions.parquet",
 )  # fmt: skip
 _SETTLEMENT = ("order", "aggregator", "site", "ordered_kwh", "delivered_kwh", "valid_share")
 
@@ -126,6 +127,10 @@ class RunDirectory:
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a table that only some runs have, as parquet."""
         self._parquet(name, table)
+
+    def write_csv(self, name: str, table: pa.Table) -> None:
+        """Write a table as CSV for others to read."""
+        self._write(name, lambda to: pa.csv.write_csv(table, str(to)))
 
     def finish(self, summary: Mapping[str, object]) -> None:
         """Write the summary as complete; the last thing a run does.
