@@ -79,6 +79,7 @@ class Sites:
         terminal_site = self.device_site.get("terminal", np.empty(0, np.int64))
         self.terminal_row = np.full(self.n, -1, np.int64)
         self.terminal_row[terminal_site] = np.arange(len(terminal_site))
+        self.terminal_site = terminal_site
         self.state = Table(("nominal_kw", "host_kw", "demand_kw"), self.n)
         self._draws: dict[int, NDArray[np.float64]] = {}
 
@@ -103,6 +104,7 @@ class Sites:
         curve_kw: NDArray[np.float64],
         noise: NDArray[np.float64],
         terminal: Terminal | None,
+        drawn: NDArray[np.float64] | None = None,
     ) -> None:
         """Set this minute's host load.
 
@@ -110,9 +112,11 @@ class Sites:
         ----------
         curve_kw : float64[sectors, districts]  non-device demand now
         noise : float64[n]  from `noise`
+        drawn : float64[n]  factor of sites whose production stands still; None: 1
         """
         nominal = self.weight * curve_kw[self.sector, self.district] * noise
         self.state["nominal_kw"] = nominal
+        nominal = nominal if drawn is None else nominal * drawn
         self.state["host_kw"] = nominal
         if terminal is not None:
             site = self.device_site["terminal"]

@@ -31,6 +31,7 @@ SCALARS = (
     "aircon_modelled_mw", "aircon_background_mw", "security_cut_kw", "violations_bus",
     "violations_branch", "max_loading_pct", "tap_moves", "capacitor_moves", "converged",
     "tariff_period", "out_of_contact", *EMISSION_SCALARS,
+    "chain_direct_cny", "chain_downstream_cny", "chain_stopped",
     *(f"v{level}_{end}" for level in LEVELS for end in ("min", "max")),
     *(f"loading_{level}_max" for level in (110, 220, 500)),
 )  # fmt: skip
@@ -186,6 +187,11 @@ class Recorder:
         self._grid(run, period.env)
         self.emissions.minute(run, history)
         self._watch(run)
+        if run.chain is not None:
+            history.put_scalars(run.chain.figures(sites.state["nominal_kw"]))
+            stops = run.chain.drain(run.now_ms)
+            if len(stops) > 0:
+                history.add_events("chain.stops", stops)
         self._peak(run, meter_kw, terminal)
         history.close_minute()
 

@@ -22,6 +22,7 @@ from twin.assets.terminal import Terminal
 from twin.clock import SECOND_MS
 from twin.engine.busbars import busbar_values
 from twin.engine.calendar import Calendar, beats
+from twin.engine.chain import Chain
 from twin.engine.injection import injections, meter_kw
 from twin.engine.telemetry import Channel, copy_channels
 from twin.engine.timeline import (
@@ -96,6 +97,7 @@ class Simulation:
     channels : telemetry by kind, `PSEUDO_KINDS` included
     logic : the logic under test, started, or None
     recorder : writes the history, or None
+    chain : spread of cuts along the supply graph, or None
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Simulation:
         channels: Mapping[str, Channel],
         logic: Logic | None,
         recorder: Sink | None,
+        chain: Chain | None = None,
     ) -> None:
         self.world = world
         self.kinds = dict(kinds)
@@ -115,6 +118,7 @@ class Simulation:
         self.channels = dict(channels)
         self.logic = logic
         self.recorder = recorder
+        self.chain = chain
         self.now_ms = world.start_ms
         self.timeline = world.timeline
         self.snapshot: GridSnapshot | None = None
@@ -284,6 +288,8 @@ class Simulation:
         if any(write.kind == "terminal" for write in setpoints):
             terminal = self.kinds["terminal"]
             self.sites.switch(self.kinds, terminal if isinstance(terminal, Terminal) else None)
+            if self.chain is not None:
+                self.chain.touch(self.now_ms)
 
     def _minute(self) -> None:
         env = self.world.environment(self.now_ms)
@@ -294,7 +300,11 @@ class Simulation:
         uplift = self.world.uplift_at(self.now_ms)
         noise = noise if uplift is None else noise * uplift
         self.sites.switch(self.kinds, rigid)
-        self.sites.minute(env, curve, noise, rigid)
+        drawn = None
+        if self.chain is not None:
+            self.chain.minute(self.now_ms, rigid, self.sites.terminal_site)
+            drawn = self.chain.state["drawn"]
+        self.sites.minute(env, curve, noise, rigid, drawn)
         self.sites.bound(self.kinds)
         for kind in self.kinds.values():
             kind.minute(env)
@@ -349,6 +359,8 @@ class Simulation:
         held |= {"sites": self.sites.state, "counters": self.counters, "period": self.period}
         if self.grid is not None:
             held["grid"] = self.grid.state
+        if self.chain is not None:
+            held["chain"] = self.chain.state
         return held
 
     def digest(self) -> str:
@@ -374,6 +386,7 @@ class Simulation:
             copy_channels(self.channels),
             logic,
             None if self.recorder is None else self.recorder.fork(),
+            None if self.chain is None else self.chain.fork(),
         )
         if logic is not None and self.logic is not None:
             logic.load(self.logic.save())

@@ -20,6 +20,7 @@ from twin.city.spec import City, CitySpec
 from twin.city.tariffs import build_tariff
 from twin.clock import DAY_MS, MINUTE_MS, parse_time_of_day
 from twin.engine.busbars import busbar_columns
+from twin.engine.chain import build_true_chain
 from twin.engine.inventory import build_inventory
 from twin.engine.recorder import SCALARS, Recorder, history_tables
 from twin.engine.simulation import Simulation
@@ -109,7 +110,9 @@ class Built:
         }
         sites = Sites(self.sites, world.demand.site_weight, kinds, world.seed)
         grid = GridOperation(self.network) if with_grid else None
-        run = Simulation(world, kinds, sites, grid, open_channels(world, kinds), None, None)
+        chain = build_true_chain(world.inventory, world.seed)
+        channels = open_channels(world, kinds)
+        run = Simulation(world, kinds, sites, grid, channels, None, None, chain)
         run.begin(first_ms)
         return run
 
