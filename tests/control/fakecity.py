@@ -36,7 +36,7 @@ POINTS = {
 }
 SETPOINTS = {
     "storage": (("power_kw", -1, 1, True),),
-    "aircon": (("setpoint_offset_c", 0, 4, False), ("limit_kw", 0, 1, True)),
+    "aircon": (("setpoint_offset_c", -2, 4, False), ("limit_kw", 0, 1, True)),
     "icestore": (("limit_kw", 0, 1, True),),
     "charging": (("limit_kw", 0, 1, True), ("v2g_kw", 0, 1, True)),
     "swap": (("limit_kw", 0, 1, True), ("v2g_kw", 0, 1, True)),

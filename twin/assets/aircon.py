@@ -75,8 +75,8 @@ class Aircon(RemoteKind):
         REMOTE,
     )  # fmt: skip
     setpoints = (
-        Point("setpoint_offset_c", "K", "Rise of the zone set-point", "温度上调量",
-              0.0, 4.0, False, 0.1),
+        Point("setpoint_offset_c", "K", "Shift of the zone set-point", "温度设定偏移量",
+              -2.0, 4.0, False, 0.1),
         SET_LIMIT,
         *SERVICE,
     )  # fmt: skip

@@ -10,7 +10,7 @@ touched is its own baseline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +131,8 @@ class Habits:
 class Counterfactual:
     """Demand of the fleet without one order.
 
-    Rows of each memory: ``frozen_kw`` the demand at the freeze, ``touched``. Extra arrays by
+    Rows of each memory: ``frozen_kw`` the demand at the freeze, ``touched``. ``frozen_ms`` is
+    when that was, -1 before. Extra arrays by
     group: ``ratio`` of the held-out sample, ``deferred_kwh``, ``stay_h`` (how long a vehicle
     takes unlimited).
     """
@@ -152,19 +153,22 @@ class Counterfactual:
                 "ratio": np.ones(groups),
                 "deferred_kwh": np.zeros(groups),
                 "stay_h": np.ones(groups),
+                "frozen_ms": np.full(1, -1, np.int64),
             }
             self.memory[kind] = Table(("frozen_kw", "touched", "demand_kw"), columns.n, extra)
-        self.clock = Table((), 0, {"frozen_ms": np.full(1, -1, np.int64)})
 
     def tables(self) -> dict[str, Table]:
         """Return everything that evolves."""
-        out = {f"{self.name}.{k}": t for k, t in self.memory.items()}
-        return out | {f"{self.name}.clock": self.clock}
+        return {f"{self.name}.{k}": t for k, t in self.memory.items()}
 
     @property
     def frozen(self) -> bool:
-        """Whether an order's reference has been taken."""
-        return int(self.clock.extra["frozen_ms"][0]) >= 0
+        """Whether the order's reference of every kind has been taken."""
+        return all(self.refers(kind) for kind in self.memory)
+
+    def refers(self, kind: str) -> bool:
+        """Whether the order's reference of `kind` has been taken."""
+        return int(self.memory[kind].extra["frozen_ms"][0]) >= 0
 
     def touched(self, kind: str) -> Flags:
         """Return which devices were commanded under this order."""
@@ -174,13 +178,18 @@ class Counterfactual:
         """Note that `rows` no longer show what they would do by themselves."""
         self.memory[kind]["touched"][rows] = 1.0
 
-    def freeze(self, now_ms: int, fleet: Supervision, other: Counterfactual | None = None) -> None:
-        """Take the reference of all devices; the order's first command follows.
+    def freeze(
+        self, now_ms: int, fleet: Supervision, other: Counterfactual | None = None,
+        kinds: Sequence[str] | None = None,
+    ) -> None:  # fmt: skip
+        """Take the reference of `kinds` (None: all) that have none; the first command follows.
 
         What `other` order still holds would go on as it is seen now.
         """
-        self.clock["frozen_ms"] = max(now_ms, 0)
         for kind, table in self.memory.items():
+            if self.refers(kind) or (kinds is not None and kind not in kinds):
+                continue
+            table["frozen_ms"] = max(now_ms, 0)
             usual = self.habits.usual(kind)
             if other is not None:
                 actual = -fleet.watch[kind].or_zero("power_kw")
@@ -196,9 +205,9 @@ class Counterfactual:
 
     def thaw(self) -> None:
         """Forget the order."""
-        self.clock["frozen_ms"] = -1
         for table in self.memory.values():
             table["touched"] = 0.0
+            table["frozen_ms"] = -1
 
     def update(self, now_ms: int, fleet: Supervision) -> None:
         """Work out ``demand_kw``, what each device would draw now (positive demand)."""
@@ -224,7 +233,7 @@ class Counterfactual:
         table, habits = self.memory[kind], self.habits
         if kind == "storage" and habits.owners is not None:
             return -habits.owners.memory["power_kw"]
-        if not self.frozen:
+        if not self.refers(kind):
             return habits.usual(kind)
         frozen = table["frozen_kw"]
         if kind == "charging":
@@ -247,7 +256,7 @@ class Counterfactual:
             last = minute_of_day(at_ms)
             return max(float(forecast[max(last - 60, 0) : last + 1].mean()) - BALANCE_C, 1.0)
 
-        return cooling(now_ms) / cooling(int(self.clock.extra["frozen_ms"][0]))
+        return cooling(now_ms) / cooling(int(self.memory["aircon"].extra["frozen_ms"][0]))
 
     def _ratio(self, kind: str, now_ms: int, actual: Floats, model: float) -> Floats:
         """Return float64[groups], the sample's change since the freeze, shrunk to `model`."""

@@ -64,11 +64,13 @@ class DayLoad:
         ]
         coming = ratio * np.array([float(self.typical[m].max(initial=0.0)) for m in minutes])
         top = max(float(self.memory["highest_mw"][0]), ratio * float(self.typical.max()))
-        return np.maximum((1.0 - PEAK_MARGIN) * top - coming, 0.0) * KW_PER_MW
+        room = np.maximum((1.0 - PEAK_MARGIN) * top - coming, 0.0)
+        return np.asarray(room * KW_PER_MW)
 
     def allowed_kw(self, now_ms: int, quarters: int, asked_kw: float) -> Floats:
         """Return float64[quarters], what may come back in each under an order of `asked_kw`."""
-        return np.minimum(self.room_kw(now_ms, quarters), REBOUND_AIM * asked_kw)
+        most_kw = REBOUND_AIM * asked_kw
+        return np.minimum(self.room_kw(now_ms, quarters), most_kw)
 
 
 def quarter_hours(now_ms: int, quarters: int) -> Floats:
@@ -81,7 +83,8 @@ def quarter_hours(now_ms: int, quarters: int) -> Floats:
 def fading_kw(others_kw: float, hours: Floats) -> Floats:
     """Return what the other kinds are expected to give (negative: take) in each quarter."""
     since = np.cumsum(hours) - 0.5 * hours
-    return others_kw * np.clip(1.0 - since / (GIFT_H if others_kw > 0.0 else DEBT_H), 0.0, 1.0)
+    fades = np.clip(1.0 - since / (GIFT_H if others_kw > 0.0 else DEBT_H), 0.0, 1.0)
+    return np.asarray(others_kw * fades)
 
 
 def lay_into(

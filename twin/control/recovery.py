@@ -52,9 +52,8 @@ class Recovery:
 
     def __init__(self, inventory: Inventory, levers: Levers, desk: Desk) -> None:
         self.levers, self.desk = levers, desk
-        extra = {"began_ms": np.full(1, -1, np.int64)}
-        extra |= {"ceded": np.zeros(1), "waited": np.zeros(1)}
-        self.clock = Table((), 0, extra)
+        began = {"began_ms": np.full(1, -1, np.int64)}
+        self.clock = Table((), 0, {**began, "ceded": np.zeros(1), "waited": np.zeros(1)})
 
     def begin(self, now_ms: int) -> None:
         """Start the recovery."""
@@ -121,8 +120,11 @@ class Recovery:
         limit = CATCH_UP.get(kind, CATCH_UP_ELSE) * self.levers.without.demand_kw(kind)
         if kind == "aircon":
             offset = self.levers.memory[kind]["offset_c"]
-            step = (1.0 if crowded else -1.0) * flex.DRIFT_C_H / 60.0
-            offset[:] = np.clip(offset + step, 0.0, np.maximum(self.levers.most_offset_c(), offset))
+            step = flex.DRIFT_C_H / 60.0
+            # Back towards the owner's set-point, from either side of it.
+            back = np.sign(offset) * np.maximum(np.abs(offset) - step, 0.0)
+            most = np.maximum(self.levers.most_offset_c(), offset)
+            offset[:] = np.minimum(offset + step, most) if crowded else back
             out += self.desk.put(now_ms, kind, "setpoint_offset_c", stay, offset[stay])
         out += self.levers.limit(now_ms, kind, stay, limit[stay], fleet)
         if kind in LIMITED:

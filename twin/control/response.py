@@ -21,6 +21,7 @@ from twin.control.baseline import Counterfactual, Habits
 from twin.control.levers import Levers
 from twin.control.pacing import Desk
 from twin.control.payback import DayLoad
+from twin.control.precooling import Precooling
 from twin.control.recovery import Recovery
 from twin.control.stocking import PAYBACK_HOURS, Stocking
 from twin.control.supervision import Supervision
@@ -80,6 +81,7 @@ class Response:
         self.stocking: Stocking | None = None
         if habits.owners is not None:
             self.stocking = Stocking(calendar, habits.owners, self.levers, self.without)
+        self.precooling = Precooling(self.levers, self.without, desk)
         self.day = DayLoad(name, calendar)
         self.numbers = Numbers()
         # Worked out anew at every run.
@@ -194,6 +196,9 @@ class Response:
         out: list[SetPoint] = []
         if order.start_ms - now_ms <= HOUR_MS:
             out += self.levers.lines(now_ms, order.start_ms, lines, self.up, fleet)
+        out += self.precooling.run(
+            now_ms, order, part, fleet, self.day, -self.cut_kw.get("aircon", 0.0), self.other
+        )
         if self.stocking is None or not self.with_batteries:
             return out
         use = self.levers.usable("storage", now_ms, fleet, everyone)
@@ -215,7 +220,7 @@ class Response:
         """Aim at the order for the coming minute."""
         numbers, levers = self.numbers, self.levers
         everyone = order.mw is None and part_kw is None
-        if not self.without.frozen:
+        if numbers.stage == "prepare":
             self.without.freeze(now_ms, fleet, self.other)
             self.without.update(now_ms, fleet)
             levers.look_ahead(now_ms)
