@@ -12,7 +12,7 @@ from twin.record.monitor import listed_kinds
 from twin.record.onboarding import live_at
 from twin.record.orders import Order, OrderForm
 from twin.units import KW_PER_MW
-from twin.verify import fairness
+from twin.verify import chain, fairness
 from twin.verify.counterfactual import Evidence, Pair, Span, quarter_means
 from twin.verify.demand_response import GAPS, NO_QUARTER, minutes_to_reach, under_cap
 from twin.verify.verdict import Scope, Sheet
@@ -32,7 +32,7 @@ IDS = (
     "lm.protected_load",
     "lm.restoration",
     "lm.restoration_peak",
-    "lm.chain_loss",
+    *chain.IDS,
     *fairness.IDS,
 )
 
@@ -51,7 +51,7 @@ def judge_load_management(evidence: Evidence) -> Sheet:
     _time(sheet, pair, order)
     _protected(sheet, pair, order)
     _restoration(sheet, pair, order)
-    sheet.not_applicable("lm.chain_loss", "no graph")
+    chain.judge_chain(sheet, pair, order)
     fairness.judge_fairness(sheet, pair, order)
     return sheet
 
