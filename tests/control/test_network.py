@@ -18,6 +18,7 @@ from twin.record.orders import OutageNotice
 
 NOW_MS = 14 * 3_600_000
 LOST = ("A 220-01 220/115 kV #1", "A 220-01 220/115 kV #2")  # of three; two busbars below
+INFEED = ("I2 - Mumian 500 kV #1", "I2 - Mumian 500 kV #2")  # all that it has
 LEFT = "A 220-01 220/115 kV #3"
 
 
@@ -60,7 +61,8 @@ def outages(*names: str) -> list[OutageNotice]:
 
 
 @pytest.mark.parametrize(
-    "lost", [(), LOST, ("Haizhu - Guangnan 500 kV #1", "I1 - Haizhu 500 kV #2")]
+    "lost",
+    [(), LOST, ("Haizhu - Guangnan 500 kV #1", "I1 - Haizhu 500 kV #2"), INFEED, (*INFEED, *LOST)],
 )
 def test_estimates_follow_demand_and_outages(lost: tuple[str, ...]) -> None:
     _, operation, rows = solved()

@@ -24,6 +24,7 @@ __all__ = ["NetworkWatch"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 CLOSE = 0.95  # of the rating: from here on a branch is to be relieved (assumed)
 FULL = 1.00  # here the weights are at their strongest
@@ -121,15 +122,16 @@ class NetworkWatch:
     def _after_outages(self, columns: Floats) -> Floats:
         """Return `columns` (branches first) with the lost branches' part moved to the others.
 
-        Where the loss of a branch splits the network nothing is known of what it carried: its
-        row is 0 and nobody takes over. The same holds where lost branches only together split
-        it; then each is taken for itself.
+        Where the loss of a branch splits the network and no infeed alone is cut off, nothing is
+        known of what it carried: its row is 0 and nobody takes over. The same holds where lost
+        branches only together split it; then each is taken for itself.
         """
-        view, out = self.view, np.flatnonzero(self.branch["out"] > 0.5)
-        if view is None or len(out) == 0:
+        view, out = self.view, self.branch["out"] > 0.5
+        if view is None or not out.any():
             return columns
+        columns, gone = self._without_infeeds(columns, out)
+        known = np.flatnonzero(out & ~gone & ~np.isnan(view.lodf[0]))
         moved = columns.copy()
-        known = out[~np.isnan(view.lodf[0, out])]
         if len(known) > 0:
             factor = view.lodf[:, known]
             among = factor[known].copy()
@@ -140,6 +142,31 @@ class NetworkWatch:
             moved = columns + factor @ x
         moved[out] = 0.0
         return moved
+
+    def _without_infeeds(self, columns: Floats, out: NDArray[np.bool_]) -> tuple[Floats, Flags]:
+        """Let the others take over the imports of infeeds all of whose branches are `out`.
+
+        With share s and column p of its distribution factors, an infeed that gave m is made up
+        for by ``-p m / (1 - s)``; its branches then carry nothing and may open. Returns the
+        columns and which branches were of lost infeeds.
+        """
+        gone = np.zeros(len(out), np.bool_)
+        if self.view is None or self.view.infeed_end.shape[0] != len(out):
+            return columns, gone
+        end, share = self.view.infeed_end, self.view.infeed_share.copy()
+        held = end != 0.0
+        lost = held.any(axis=0) & ~(held & ~out[:, None]).any(axis=0)
+        whole = np.hstack([columns, self.view.infeed_ptdf])
+        for k in np.flatnonzero(lost):
+            left = 1.0 - share[k]
+            if left < _SINGULAR:
+                break  # nobody is left to take over
+            own = whole[:, columns.shape[1] + k].copy()
+            whole = whole - np.outer(own, end[:, k] @ whole) / left
+            share /= left
+            share[k] = 0.0
+            gone |= held[:, k]
+        return whole[:, : columns.shape[1]], gone
 
     def _ptdf(self) -> Floats:
         """Return float64[branches, busbars] with the lost branches out; kept while they are."""

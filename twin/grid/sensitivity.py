@@ -60,6 +60,9 @@ def network_view(network: Network, demand_mw: F8, plant_mw: F8, pumped_mw: F8) -
         lodf=flows.outage(rows, through),
         expected_mw=expected,
         expected_demand_mw=np.asarray(demand_mw, dtype=np.float64),
+        infeed_share=network.sources.share[network.infeed_rows],
+        infeed_ptdf=flows.balanced(through, sources[network.infeed_rows]),
+        infeed_end=_at_infeed(network, rows),
     )
 
 
@@ -67,6 +70,18 @@ def _watched(network: Network) -> I8:
     b = network.branches
     rated = np.isfinite(b.rating_mva) & (b.rating_mva > 0.0)
     return np.flatnonzero((b.kv > WATCHED_KV) & rated)
+
+
+def _at_infeed(network: Network, rows: I8) -> F8:
+    """Return float64[rows, infeeds], 1 where a branch begins at the infeed, -1 where it ends.
+
+    An infeed of which a branch is not among `rows` has none: nobody could see it lost.
+    """
+    bus = network.sources.bus[network.infeed_rows]
+    f, t = network.branches.from_bus, network.branches.to_bus
+    end = 1.0 * (f[:, None] == bus) - 1.0 * (t[:, None] == bus)
+    seen = np.abs(end[rows]).sum(axis=0) == np.abs(end).sum(axis=0)
+    return np.asarray(end[rows] * seen)
 
 
 class _Flows:
