@@ -31,6 +31,7 @@ from twin.scenario.cache import key
 from twin.scenario.dump import scenario_toml
 from twin.scenario.files import check_draft, read_draft
 from twin.scenario.inputs import attempt
+from twin.scenario.load_schema import level_notes
 from twin.scenario.own_logic import new_logic
 from twin.scenario.schema import Scenario
 from twin.verify import Evidence, judge
@@ -261,10 +262,10 @@ def _write_records(store: RunDirectory, built: Built, branches: Branches) -> Non
     store.write_orders(built.orders, final, inventory)
     store.write_settlement(final)
     store.write_reports(final)
-
     names = {"zh": built.city.districts.names, "en": built.city.districts.names_en}
     runs = {"ordered": final, "undisturbed": undisturbed}
     write_emissions(store, runs, built.world.day, names)
+
 
 def _run_facts(
     built: Built, branches: Branches, watch: Stopwatch, warnings: Sequence[str]
@@ -351,6 +352,8 @@ def _evidences(built: Built, branches: Branches) -> list[Evidence]:
             end_ms=built.world.end_ms,
             outside=branches.outside,
             sustained=tuple(branches.sustained.get(order.id, ())),
+            history_days=built.scenario.history.days,
+            gaming=built.world.gamers(),
         )
         for i, order in enumerate(built.orders)
     ]
@@ -359,6 +362,7 @@ def _evidences(built: Built, branches: Branches) -> list[Evidence]:
 def _warnings(built: Built, branches: Branches) -> list[str]:
     notes = [f"data: {note}" for note in built.city.notes]
     notes.append(f"data: network: {built.scenario.city.network or 'synthetic'}")
+    notes += level_notes(built.orders, built.calendar(), built.city.max_load_mw)
     for incident in branches.runs[-1].incidents:
         notes.append(f"{format_time_of_day(incident.now_ms)} {incident.kind}: {incident.text}")
     return notes

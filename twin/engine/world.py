@@ -117,6 +117,18 @@ class World:
     days: Days | None = None
     gaming: tuple[Gamers, ...] = ()
 
+    def gamers(self) -> NDArray[np.int64] | None:
+        """Return int64[sites], the group that bends its baseline, -1 for who is honest.
+
+        None where nobody does it.
+        """
+        if not self.gaming:
+            return None
+        who = np.full(self.inventory.sites.n, -1, np.int64)
+        for number, group in enumerate(self.gaming):
+            who[group.rows] = number
+        return who
+
     def uplift_at(self, now_ms: int) -> NDArray[np.float64] | None:
         """Return float64[sites], the factor of gaming on host load now; None where nobody does."""
         return uplift(self.gaming, now_ms, self.inventory.sites.n)

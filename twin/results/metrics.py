@@ -16,7 +16,7 @@ from twin.record.monitor import DEVICE_KINDS, listed_kinds
 from twin.record.onboarding import live
 from twin.results.emissions import emission_figures
 from twin.units import KW_PER_MW
-from twin.verify import Evidence, Pair, Verdict, sustained_figures
+from twin.verify import Evidence, Pair, Verdict, baseline_figures, sustained_figures
 
 __all__ = ["PUBLISHED_MAX_LOAD_MW", "RunFacts", "adjustable_mw", "connected_mw", "summarise"]
 
@@ -223,6 +223,7 @@ def _order(given: Evidence) -> dict[str, object]:
         "energy_mwh": float(reduction.sum()) / 60.0,
         "by_kind_mw": reduction_by_kind_mw(pair, order.full_by_ms, order.end_ms),
         "flexibility": sustained_figures(given),
+        "baselines": baseline_figures(given),
         "interrupted_sites": int(
             (np.asarray(given.run.table("site.interrupted", span.first, span.stop)) > 0)
             .any(axis=0)

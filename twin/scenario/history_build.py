@@ -83,22 +83,18 @@ def _meant(row: GamingSection, inventory: Inventory) -> NDArray[np.bool_]:
 def gamers_of(
     scenario: Scenario, inventory: Inventory, orders: Sequence[Order], days: Days | None
 ) -> tuple[Gamers, ...]:
-    """Return who games when; which sites do is keyed by the run's seed."""
-    return tuple(
-        Gamers(
-            _chosen(row, inventory, scenario.seed, number),
-            row.uplift,
-            (*_day_windows(row, scenario.history.days, days), *_order_windows(row, orders)),
-        )
-        for number, row in enumerate(scenario.gaming)
-    )
-
-
-def _chosen(row: GamingSection, inventory: Inventory, seed: int, number: int) -> NDArray[np.int64]:
-    sites = np.flatnonzero(_meant(row, inventory))
-    count = max(round(row.share * len(sites)), 1)
-    order = generator(seed, "gaming", number).permutation(len(sites))
-    return np.sort(sites[order[:count]])
+    """Return who games when; which sites do is keyed by the run's seed, none in two groups."""
+    groups: list[Gamers] = []
+    free = np.ones(inventory.sites.n, np.bool_)
+    for number, row in enumerate(scenario.gaming):
+        meant = _meant(row, inventory)
+        sites = np.flatnonzero(meant & free)
+        order = generator(scenario.seed, "gaming", number).permutation(len(sites))
+        chosen = np.sort(sites[order[: max(round(row.share * int(meant.sum())), 1)]])
+        free[chosen] = False
+        windows = _day_windows(row, scenario.history.days, days) + _order_windows(row, orders)
+        groups.append(Gamers(chosen, row.uplift, tuple(windows)))
+    return tuple(groups)
 
 
 def _day_windows(row: GamingSection, count: int, days: Days | None) -> list[tuple[int, int]]:

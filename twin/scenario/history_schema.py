@@ -31,7 +31,8 @@ class GamingSection(Section):
     """Owners who raise their load where a baseline looks, so that it comes out too high."""
 
     share: Annotated[float, Field(strict=True, gt=0, le=1)] = Field(
-        default=0.1, description="share of the enrolled sites meant, above 0 to 1"
+        default=0.1,
+        description="share of the enrolled sites meant, above 0 to 1; none is in two groups",
     )
     kind: KindName | None = Field(
         default=None, description="only sites with an enrolled device of this kind"

@@ -43,6 +43,9 @@ class Evidence:
     end_ms : end of the scenario
     outside : the platform was outside (on the wire) and could not be asked what it has
     sustained : the calls in which each device was to hold what it can, with their forks
+    history_days : days before the event whose meters the logic was given
+    gaming : int64[sites]  group of owners who bend their baseline, -1: honest; None where nobody
+        does
     """
 
     order: Order
@@ -54,6 +57,8 @@ class Evidence:
     end_ms: int
     outside: bool = False
     sustained: Sequence[tuple[Order, History]] = ()
+    history_days: int = 0
+    gaming: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

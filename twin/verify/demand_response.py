@@ -6,6 +6,7 @@ import numpy as np
 
 from twin.clock import HOUR_MS, MINUTE_MS
 from twin.record.orders import Order, OrderForm
+from twin.verify.baselines import BASELINE_IDS, judge_baselines
 from twin.verify.counterfactual import Evidence, Floats, Pair, Span, quarter_means
 from twin.verify.flexibility import CAPABILITY_IDS, judge_held
 from twin.verify.service import Finding, comfort, comfort_drift, mobility, network
@@ -34,7 +35,7 @@ IDS = (
     "dr.mobility",
     "dr.mobility_short",
     "dr.network",
-    "dr.baseline_error",
+    *BASELINE_IDS,
     *SETTLEMENT_IDS,
     *CAPABILITY_IDS,
 )
@@ -56,7 +57,7 @@ def judge_demand_response(evidence: Evidence) -> Sheet:
     _aftermath(sheet, pair, order)
     for id_, finding in _service(pair, order):
         sheet.add(id_, finding.value, finding.reason, scope=Scope(None, finding.window_min))
-    sheet.not_applicable("dr.baseline_error", "no history")
+    judge_baselines(sheet, evidence)
     judge_settlement(sheet, evidence)
     judge_held(sheet, evidence)
     return sheet
