@@ -29,6 +29,7 @@ Rows = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 CIRCUITS = 4
+TIE = 1e-3  # of a price: so much dearer is the most burdened circuit (the project's choice)
 SWEEPS = 200  # along the longest chain; a loop's remainder shrinks by its shares each time
 STILL_H = 1e-9  # smaller changes of lost hours end the sweeps
 
@@ -63,6 +64,8 @@ class ShedProblem:
     least_share, most_share : float64[districts]  bounds on the opened part of each district's
         demand in `kw`, or None
     must_stay : bool[c]  opened so short a time ago that they stay open; default: none
+    burden : float64[c], 0 to 1: among circuits of one price the less burdened ones go first;
+        default: a site's first circuit before its second, so that many are cut a little
     flow_rows, flow_room : float64[m, c] and float64[m], network limits: rows times the choice
         (1 open) stay at or below the room; or None
 
@@ -83,6 +86,7 @@ class ShedProblem:
     least_share: Floats | None = None
     most_share: Floats | None = None
     must_stay: Flags | None = None
+    burden: Floats | None = None
     flow_rows: NDArray[np.float64] | None = None
     flow_room: Floats | None = None
 
@@ -94,6 +98,8 @@ class ShedProblem:
         ends = (len(self.customer), len(self.edge_share), len(self.stock_h))
         if ends != (edges, edges, edges):
             raise ValueError(f"edges: {edges} suppliers beside {ends}")
+        if self.burden is not None and not ((self.burden >= 0.0) & (self.burden <= 1.0)).all():
+            raise ValueError("burden: 0 to 1")
         if (self.flow_rows is None) != (self.flow_room is None):
             raise ValueError("flow_rows and flow_room come together")
         for name in ("kw", "share", "loss_cny_h", "edge_share", "stock_h"):
@@ -112,6 +118,16 @@ class ShedProblem:
     def stay(self) -> Flags:
         """bool[c], which circuits have to stay open."""
         return np.zeros(len(self.kw), np.bool_) if self.must_stay is None else self.must_stay
+
+    def premium(self) -> Floats:
+        """Return float64[c], the factor by which `burden` raises a price, 1 to 1 + TIE."""
+        burden = self.burden
+        if burden is None:
+            order = np.argsort(self.site, kind="stable")
+            first = np.searchsorted(self.site[order], self.site[order])
+            burden = np.empty(self.n)
+            burden[order] = np.minimum((np.arange(self.n) - first) / CIRCUITS, 1.0)
+        return np.asarray(1.0 + TIE * burden, np.float64)
 
     def by_site(self, open_: Flags) -> Floats:
         """Return float64[sites], the share of each site's production that `open_` cuts."""
@@ -207,6 +223,7 @@ def shed_problem(
     least_share: Floats | None = None,
     most_share: Floats | None = None,
     must_stay: Flags | None = None,
+    burden: Floats | None = None,
     flow_rows: NDArray[np.float64] | None = None,
     flow_room: Floats | None = None,
 ) -> ShedProblem:
@@ -244,6 +261,7 @@ def shed_problem(
         least_share=least_share,
         most_share=most_share,
         must_stay=must_stay,
+        burden=burden,
         flow_rows=flow_rows,
         flow_room=flow_room,
         **edges,  # type: ignore[arg-type]

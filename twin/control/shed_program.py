@@ -21,6 +21,7 @@ from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 
 from twin.control.shed_problem import (
+    TIE,
     Loss,
     ShedProblem,
     live_edges,
@@ -75,7 +76,7 @@ def solve(problem: ShedProblem, *, gap: float = GAP, nodes: int = NODES) -> Shed
     nodes : the search ends after so many nodes with the best plan so far
     """
     plain = greedy(problem)
-    if problem.n == 0 or problem.need_kw <= float(problem.kw @ problem.stay):
+    if problem.n == 0:
         return plain
     program = _program(problem)
     relaxed = linprog(  # type: ignore[call-overload]  # its types know no sparse matrix
@@ -84,7 +85,7 @@ def solve(problem: ShedProblem, *, gap: float = GAP, nodes: int = NODES) -> Shed
     )  # fmt: skip
     if relaxed.status != 0:
         return plain
-    bound_cny = max(float(relaxed.fun), 0.0)
+    bound_cny = _bound(relaxed.fun)
     best = _best(problem, [_rounded(problem, relaxed.x[: problem.n]), plain.open], bound_cny)
     if best is not None and best.loss_cny <= (1.0 + gap) * bound_cny:
         return best
@@ -106,7 +107,7 @@ def _branch(
     """Return the plan of the tree where it is better than `best`; None where there is neither."""
     low, high, n = program.low.copy(), program.high.copy(), problem.n
     if best is not None:
-        room = best.loss_cny - float(relaxed.fun)
+        room = best.loss_cny * (1.0 + TIE) - float(relaxed.fun)
         high[:n][relaxed.lower.marginals[:n] > room] = low[:n][relaxed.lower.marginals[:n] > room]
         low[:n][relaxed.upper.marginals[:n] < -room] = 1.0
     found = milp(
@@ -117,11 +118,11 @@ def _branch(
         options={"mip_rel_gap": gap, "node_limit": nodes},
     )
     tree = 0 if found.mip_node_count is None else int(found.mip_node_count)
-    bound_cny = max(float(relaxed.fun), 0.0)
+    bound_cny = _bound(relaxed.fun)
     inner = found.mip_dual_bound
     if inner is not None and np.isfinite(inner):
         # What was fixed costs more than `best`; so no plan is below the lesser of the two.
-        inner = float(inner) if best is None else min(float(inner), best.loss_cny)
+        inner = _bound(inner) if best is None else min(_bound(inner), best.loss_cny)
         bound_cny = max(bound_cny, inner)
     choices = [] if best is None else [best.open]
     if found.x is not None:
@@ -130,9 +131,14 @@ def _branch(
     return None if chosen is None else replace(chosen, nodes=tree)
 
 
+def _bound(value: float) -> float:
+    """Return what no loss lies below, from a bound on prices with their premium."""
+    return max(float(value), 0.0) / (1.0 + TIE)
+
+
 def _rounded(problem: ShedProblem, part: Floats) -> Flags:
     """Return a choice near the relaxation's `part`, float64[c] of 0 to 1, within the bounds."""
-    price = marginal_cny_kw(problem)
+    price = marginal_cny_kw(problem) * problem.premium()
     has, least, most = _shares(problem)
     open_ = problem.stay | (part > 1.0 - WHOLE)
     return _completed(problem, np.lexsort((price, -part)), open_, least, most, has)
@@ -148,6 +154,7 @@ def _plan(
     loss = loss_of(problem, open_)
     total = loss.total_cny
     gap = total / bound_cny - 1.0 if bound_cny > 0.0 else float("nan")
+    gap = 0.0 if total <= bound_cny else gap
     short = max(problem.need_kw - float(problem.kw @ open_), 0.0)
     return ShedPlan(open_, loss, total, bound_cny, gap, how, nodes, short)
 
@@ -171,9 +178,8 @@ def _program(problem: ShedProblem) -> Program:
     live, n = live_edges(problem), problem.n
     edges, hours = len(live), problem.hours
     customer, value = problem.customer[live], problem.loss_cny_h
-    cost = np.concatenate(
-        [hours * value[problem.site] * problem.share, value[customer] * problem.edge_share[live]]
-    )
+    direct = hours * value[problem.site] * problem.share * problem.premium()
+    cost = np.concatenate([direct, value[customer] * problem.edge_share[live]])
     blocks = [_need(problem), *_districts(problem), *_flows(problem)]
     rows = [(_wide(block, edges), limit) for block, limit in blocks]
     if edges > 0:
@@ -269,7 +275,8 @@ def greedy(problem: ShedProblem) -> ShedPlan:
     Districts get their least first. What is not needed in the end is closed again, the dearest
     first. Where the order cannot be met so, `short_kw` says by how much.
     """
-    order = np.lexsort((np.arange(problem.n), marginal_cny_kw(problem)))
+    price = marginal_cny_kw(problem) * problem.premium()
+    order = np.lexsort((np.arange(problem.n), price))
     has, least, most = _shares(problem)
     open_ = _completed(problem, order, problem.stay.copy(), least, most, has)
     return _plan(problem, open_, 0.0, "greedy", 0)
