@@ -12,8 +12,15 @@ import pytest
 
 from twin.control.measures import default_rules
 from twin.errors import InputProblems
+from twin.record.exchange import Calendar
 from twin.record.orders import Order, OrderForm, OrderKind
-from twin.scenario.load_schema import LoadManagementSection, load_rules, read_ledger, read_measures
+from twin.scenario.load_schema import (
+    LoadManagementSection,
+    level_notes,
+    load_rules,
+    read_ledger,
+    read_measures,
+)
 
 SHIPPED = files("twin.control").joinpath("measures.toml").read_text("utf-8")
 
@@ -101,3 +108,8 @@ def test_a_cap_has_the_level_of_what_it_takes_away() -> None:
     assert default_rules().level(order, 1000.0, load) == 2
     stated = Order("o", 0, kind, OrderForm.CAP, 800.0, 1, *times)
     assert default_rules().level(stated, 1000.0, load) == 1
+    none = np.zeros(1440)
+    calendar = Calendar(0, 0, 1, none.astype(np.int64), none, none, load)
+    assert level_notes([order], calendar, 1000.0) == []
+    (note,) = level_notes([stated], calendar, 1000.0)
+    assert "level I holds; its gap of 150 MW (15.0 %) is one of level II" in note

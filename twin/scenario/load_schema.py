@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +16,9 @@ from pydantic import Field, ValidationError, model_validator
 from twin.city.own_files import open_csv
 from twin.control.measures import default_rules, rules_of
 from twin.errors import InputProblems, Problem
-from twin.record.load_rules import LoadRules
+from twin.record.exchange import Calendar
+from twin.record.load_rules import LEVEL_NAMES, LoadRules
+from twin.record.orders import Order, OrderKind
 from twin.scenario.fields import FileName, NotNegative, Section, Share
 
 FlexibleKind = Literal[
@@ -219,3 +221,24 @@ def load_rules(section: LoadManagementSection, folder: Path, sites: int | None) 
     return LoadRules(
         rules.level_pct, rules.measures, rules.switching, rules.district_spread, ledger
     )
+
+
+def level_notes(orders: Sequence[Order], calendar: Calendar, max_load_mw: float) -> list[str]:
+    """Return a note on each order whose stated warning level is not that of its gap.
+
+    The stated level is the dispatcher's and holds: a province may call one for all its cities.
+    """
+    rules = default_rules() if calendar.load_rules is None else calendar.load_rules
+    notes = []
+    for order in orders:
+        if order.kind is not OrderKind.LOAD_MANAGEMENT or order.level not in LEVEL_NAMES:
+            continue
+        gap_mw = rules.gap_mw(order, calendar.typical_load_mw)
+        level = rules.level_of(gap_mw, max_load_mw)
+        if level != order.level:
+            share = 100.0 * gap_mw / max_load_mw
+            notes.append(
+                f"order {order.id}: stated level {LEVEL_NAMES[order.level]} holds; its gap of "
+                f"{gap_mw:,.0f} MW ({share:.1f} %) is one of level {LEVEL_NAMES[level]}"
+            )
+    return notes
