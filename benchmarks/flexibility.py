@@ -13,15 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
-from twin.clock import HOUR_MS, MINUTE_MS
+from twin.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from twin.control.capability import HORIZONS_MIN, LEAD_MS
 from twin.control.platform import Platform
 from twin.engine.simulation import Simulation
 from twin.record.orders import Order, OrderForm, OrderKind
 from twin.scenario.branches import recorder_of
-from twin.scenario.build import Built, build, calibrated, warmed
+from twin.scenario.build import Built, build, calibrated
 from twin.scenario.files import check_draft, find_scenario, read_draft
 from twin.scenario.timetable import notice_entry
 from twin.verify.flexibility import Held, held_by_kind, summary
@@ -32,11 +33,11 @@ Found = dict[tuple[str, str, int], list[Held]]
 
 
 def prepared(name: str, whole: bool, seed: int) -> Built:
-    """Return the scenario's city, warm at midnight, without orders."""
+    """Return the scenario's city without orders."""
     path = find_scenario(name)
     where = () if whole else (DISTRICTS,)
     changes = (*where, 'start="00:00"', 'end="24:00"', "orders=[]", f"seed={seed}")
-    return warmed(calibrated(build(check_draft(read_draft(path, changes)), path)))
+    return calibrated(build(check_draft(read_draft(path, changes)), path))
 
 
 def question(now_ms: int, horizon_min: int, form: OrderForm) -> Order:
@@ -57,11 +58,20 @@ def called(built: Built, run: Simulation, order: Order) -> Simulation:
     return fork
 
 
-def day(built: Built, hours: list[int], found: Found) -> None:
-    """Ask at each of `hours` and add what was held to `found`."""
-    run = built.start(Platform())
+def watched(built: Built) -> Simulation:
+    """Return the undisturbed run at midnight under a platform that has watched for a day."""
+    world = replace(built.world, start_ms=-DAY_MS, timeline=())
+    run = replace(built, world=world, warm=None).start(Platform())
+    run.begin(-DAY_MS)
     run.grid = None
     recorder_of(run).stop_supervision()
+    run.run(0)
+    return run
+
+
+def day(built: Built, hours: list[int], found: Found) -> None:
+    """Ask at each of `hours` and add what was held to `found`."""
+    run = watched(built)
     base = recorder_of(run).history
     open_calls: list[tuple[Order, Simulation]] = []
     for now_ms in [h * HOUR_MS for h in hours] + [built.world.end_ms]:

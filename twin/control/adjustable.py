@@ -6,7 +6,7 @@ by device when an order becomes known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,10 @@ from twin.clock import HOUR_MS, MINUTE_MS
 from twin.control.baseline import Habits
 from twin.control.calls import SustainedCall
 from twin.control.capability import Capability
+from twin.control.owner_plans import OwnerPlans
 from twin.control.pacing import Desk
 from twin.control.supervision import Supervision
-from twin.record.exchange import Inventory, SetPoint
+from twin.record.exchange import Calendar, Inventory, SetPoint
 from twin.record.orders import Notice, NoticeKind, Order, OrderKind
 from twin.record.table import Table
 
@@ -35,12 +36,16 @@ class Adjustable:
     """
 
     def __init__(
-        self, inventory: Inventory, habits: Habits, fleet: Supervision, desk: Desk,
+        self, inventory: Inventory, calendar: Calendar, habits: Habits, fleet: Supervision,
+        desk: Desk,
         without_order: Callable[[str], Floats | None],
         behind_open: Callable[[str], NDArray[np.bool_] | None],
     ) -> None:  # fmt: skip
         self.without_order = without_order
-        self.capability = Capability(inventory, habits, fleet, self._baseline, behind_open)
+        self.plans, self.fleet = OwnerPlans(inventory, calendar), fleet
+        self.capability = Capability(
+            inventory, habits, self.plans, fleet, self._baseline, behind_open
+        )
         self.call = SustainedCall(self.capability, desk)
 
     def _baseline(self, kind: str) -> Floats | None:
@@ -49,7 +54,13 @@ class Adjustable:
 
     def tables(self) -> dict[str, Table]:
         """Return everything that evolves."""
-        return self.call.tables()
+        return self.call.tables() | self.plans.tables()
+
+    def learn(
+        self, now_ms: int, touched: Callable[[str], NDArray[np.bool_]], read: Iterable[str]
+    ) -> None:
+        """Learn owners' plans from the kinds that were `read` just now."""
+        self.plans.learn(now_ms, self.fleet, touched, read)
 
     def touched(self, kind: str) -> NDArray[np.bool_]:
         """Return which devices of `kind` a sustained call holds."""

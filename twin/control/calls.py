@@ -117,8 +117,8 @@ class SustainedCall:
         demand = self.capability.demand_kw(kind)
         limit, feed = np.maximum(demand - given.up_kw, 0.0), ("", np.zeros(watch.n))
         if kind in ("charging", "swap"):
-            one_more = column.f8("post_kw") if kind == "charging" else np.zeros(watch.n)
-            limit = flex.promised_kw(watch, one_more)
+            # Vehicles stay for hours here: one that comes between two writes loses a minute.
+            limit = flex.promised_kw(watch, np.zeros(watch.n))
             feed = ("v2g_kw", watch.or_zero("v2g_available_kw"))
         elif kind == "hydrogen":
             tank, rated = column.f8("tank_kg"), column.f8("fuelcell_kw")

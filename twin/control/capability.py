@@ -15,10 +15,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.clock import HOUR_MS, MINUTE_MS
+from twin.clock import HOUR_MS, MINUTE_MS, minute_of_day
 from twin.control import flexibility as flex
+from twin.control import holding
 from twin.control.baseline import FLEXIBLE, Habits
 from twin.control.flexibility import Sustained
+from twin.control.holding import Window
+from twin.control.owner import StorageOwners
+from twin.control.owner_plans import OwnerPlans
 from twin.control.supervision import FRESH_MS, Supervision, Watch
 from twin.record.exchange import Inventory
 from twin.record.onboarding import live
@@ -31,7 +35,7 @@ Rows = Mapping[str, NDArray[np.generic]]
 
 HORIZONS_MIN = (30, 60, 120)
 LEAD_MS = 15 * MINUTE_MS
-QUARTER_MS = 15 * MINUTE_MS
+STEP_MS = 5 * MINUTE_MS  # of the owners' forecast
 # Kinds whose owners' controls share what a site's meter leaves (twin registers: 防逆流).
 AT_METER = ("solar", "charging", "swap", "hydrogen", "storage")
 
@@ -42,7 +46,7 @@ class Capability:
     Parameters
     ----------
     inventory : what is registered
-    habits, fleet : of the platform; looked at only
+    habits, plans, fleet : of the platform; looked at only
     baseline : by kind what each device would draw now without any order [kW, positive demand],
         float64[n]; None where nobody commands and readings show it
     barred : by kind who cannot be dispatched for other reasons, bool[n], or None
@@ -52,11 +56,13 @@ class Capability:
         self,
         inventory: Inventory,
         habits: Habits,
+        plans: OwnerPlans,
         fleet: Supervision,
         baseline: Callable[[str], Floats | None] = lambda _: None,
         barred: Callable[[str], Flags | None] = lambda _: None,
     ) -> None:
         self.inventory, self.habits, self.fleet = inventory, habits, fleet
+        self.plans = plans
         self.baseline, self.barred = baseline, barred
         self.kinds = tuple(k for k in FLEXIBLE if k in habits.kinds)
         self.columns = {k: inventory.kinds[k].columns for k in self.kinds}
@@ -80,7 +86,7 @@ class Capability:
         """
         start_ms = max(span[0], now_ms)
         hours = max((span[1] - start_ms) / HOUR_MS, 1.0 / 60.0)
-        lead_h = (start_ms - now_ms) / HOUR_MS
+        window = Window((start_ms - now_ms) / HOUR_MS, hours)
         found: dict[str, Sustained] = {}
         # Batteries last: what others give at the same meter is no room for them any more.
         for kind in sorted(self.kinds, key=lambda k: k == "storage"):
@@ -88,7 +94,9 @@ class Capability:
             if kind == "storage":
                 given = self._storage(now_ms, (start_ms, span[1]), found)
             else:
-                given = self._other(kind, lead_h, hours)
+                # Their maps have limits, no command to draw more than the owner wants.
+                up = self._other(kind, now_ms, window)
+                given = Sustained(up, np.zeros_like(up))
             found[kind] = Sustained(_held(given.up_kw, use), _held(given.down_kw, use))
         return found
 
@@ -105,29 +113,40 @@ class Capability:
         given = self.baseline(kind)
         return -self.fleet.watch[kind].or_zero("power_kw") if given is None else given
 
-    def _other(self, kind: str, lead_h: float, hours: float) -> Sustained:
-        watch, column, demand = self.fleet.watch[kind], self.columns[kind], self.demand_kw(kind)
+    def _other(self, kind: str, now_ms: int, window: Window) -> Floats:
+        """Return what devices of `kind` hold over `window` [kW]."""
+        watch, column, plans = self.fleet.watch[kind], self.columns[kind], self.plans
+        points = [now_ms + int(h * HOUR_MS) for h in window.points_h()]
         if kind == "aircon":
             floor, most = column.f8("floor_m2"), column.f8("comfort_max_c")
-            return flex.aircon(watch, floor, most, demand, lead_h + hours)
+            hours = window.lead_h + window.hours
+            return flex.aircon(watch, floor, most, self.demand_kw(kind), hours).up_kw
         if kind == "icestore":
-            return flex.icestore(watch, column.f8("tank_kwh"), demand, hours)
+            melts = self._mean_by_period(kind, points, watch.or_zero("melt_kw"))
+            return holding.ice(watch, melts, window)
         if kind == "charging":
-            waits = column.i8("use") == flex.WAITS
-            given = flex.charging(watch, demand, waits, column.f8("post_kw"))
-            up = given.up_kw + watch.or_zero("v2g_available_kw")
-            return Sustained(up, np.zeros_like(up))
+            use = column.i8("use")
+            share = [plans.drawn_share(at) for at in points]
+            up = holding.chargers(watch, use == flex.WAITS, plans.use, share, window)
+            return up + watch.or_zero("v2g_available_kw")
         if kind == "swap":
-            up = flex.swap(watch, demand).up_kw + watch.or_zero("v2g_available_kw")
-            return Sustained(up, np.zeros_like(up))
+            draws = self._mean_by_period(kind, points, self.demand_kw(kind))
+            return holding.swaps(watch, draws, window) + watch.or_zero("v2g_available_kw")
         if kind == "industry":
-            return flex.industry(watch, self.habits.usual(kind), np.zeros(watch.n, np.bool_), hours)
+            return holding.lines(watch, self.habits.usual(kind), window)
         if kind == "hydrogen":
-            tank = column.f8("tank_kg")
-            up = flex.hydrogen(watch, tank, demand, hours).up_kw
-            up = up + flex.fuelcell_kw(watch, tank, column.f8("fuelcell_kw"), hours)
-            return Sustained(up, np.zeros_like(up))
-        return flex.shorepower(watch, demand)
+            tank, hours = column.f8("tank_kg"), window.hours
+            up = holding.electrolysers(watch, plans.by_period(kind, points[0]), window)[1]
+            return up + flex.fuelcell_kw(watch, tank, column.f8("fuelcell_kw"), hours)
+        return flex.shorepower(watch, self.demand_kw(kind)).up_kw
+
+    def _mean_by_period(self, kind: str, points: list[int], now: Floats) -> Floats:
+        """Return the mean over `points` of what was learned by tariff period, else `now`."""
+        total = np.zeros(len(now))
+        for at_ms in points:
+            learned = self.plans.by_period(kind, at_ms)
+            total += np.where(np.isfinite(learned), learned, now)
+        return total / len(points)
 
     # -- batteries ---------------------------------------------------------------------------
 
@@ -137,12 +156,35 @@ class Capability:
         watch, owners = self.fleet.watch["storage"], self.habits.owners
         if owners is None:
             return Sustained(np.zeros(watch.n), np.zeros(watch.n))
-        out_kw, in_kw = self.at_meter_kw(watch, others)
-        lead = -(-(span[0] - now_ms) // QUARTER_MS)
-        base = owners.forecast(now_ms, max(span[1], now_ms + MINUTE_MS))
-        spans_h = ((span[0] - now_ms) / HOUR_MS, max(span[1] - span[0], MINUTE_MS) / HOUR_MS)
-        parts = base[:lead], base[min(lead, len(base) - 1) :]
-        return flex.steady_storage(watch, owners, parts, (out_kw, in_kw), spans_h)
+        path = self._owners_path(now_ms, span, owners, watch.or_zero("soc"))
+        hours = float(path[2].sum())
+        return holding.batteries(watch, owners, path, self.at_meter_kw(watch, others), hours)
+
+    @staticmethod
+    def _owners_path(
+        now_ms: int, span: tuple[int, int], owners: StorageOwners, soc: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return SOC when `span` begins if owners go on until then, their power over it, steps.
+
+        Owners act on what they would have in their batteries, the shadow's SOC; what is there
+        is `soc`.
+        """
+        shadow, held = owners.memory["soc"].copy(), owners.memory["charge_kw"].copy()
+        begin, power, length = soc, [], []
+        at_ms, until_ms = now_ms, max(span[1], now_ms + MINUTE_MS)
+        while at_ms < until_ms:
+            end_ms = min(at_ms - at_ms % STEP_MS + STEP_MS, until_ms)
+            if at_ms < span[0]:
+                end_ms = min(end_ms, span[0])
+            step_h = (end_ms - at_ms) / HOUR_MS
+            drawn, after = owners.step(minute_of_day(at_ms), shadow, step_h, held)
+            if at_ms < span[0]:
+                begin = begin + (after - shadow)
+            else:
+                power.append(drawn)
+                length.append(step_h)
+            at_ms, shadow = end_ms, after
+        return np.clip(begin, 0.0, 1.0), np.stack(power), np.array(length)[:, None]
 
     def at_meter_kw(self, watch: Watch, others: Mapping[str, Sustained]) -> tuple[Floats, Floats]:
         """Return what each battery may feed and draw before its site's meter bounds it [kW].

@@ -81,46 +81,6 @@ def storage(
     return Sustained(up, np.maximum(down, 0.0))
 
 
-def steady_storage(
-    watch: Watch, owners: StorageOwners, base: tuple[Floats, Floats],
-    at_meter: tuple[Floats, Floats], spans_h: tuple[float, float],
-) -> Sustained:  # fmt: skip
-    """Return what batteries can hold steadily over a horizon against their owners' schedule.
-
-    Steadily: the same in every quarter of an hour, so the owner's fullest quarter bounds the
-    power and his whole use the energy.
-
-    Parameters
-    ----------
-    base : float64[quarters, n] twice, owners' power before the horizon (from now) and over it
-    at_meter : float64[n] twice, what each may feed and draw before its site's meter bounds it
-    spans_h : hours until the horizon and its length
-    """
-    (before, over), (lead_h, hours) = base, spans_h
-    memory, soc = owners.memory, watch.or_zero("soc")
-    out, into = owners.per_soc_kwh("out"), owners.per_soc_kwh("in")
-    # SOC at the begin of the horizon: owners go on until then.
-    if len(before) > 0:
-        drawn = np.where(before > 0.0, before / out, before / into).mean(axis=0) * lead_h
-        soc = np.clip(soc - drawn, 0.0, 1.0)
-    stock = np.maximum(soc - memory["empty"], 0.0)
-    room = np.maximum(memory["full"] - soc, 0.0)
-
-    def taken(power_kw: Floats) -> Floats:
-        """Return the SOC that goes at `power_kw` over the horizon."""
-        drawn = np.where(power_kw > 0.0, power_kw / out, power_kw / into).mean(axis=0)
-        return np.asarray(drawn * hours)
-
-    up = np.maximum(stock - taken(over), 0.0) * out / hours
-    down = np.maximum(room + taken(over), 0.0) * into / hours
-    for _ in range(LEVELLING):
-        up = np.maximum(up + (stock - taken(over + up)) * out / hours, 0.0)
-        down = np.maximum(down + (room + taken(over - down)) * into / hours, 0.0)
-    up = np.minimum(up, at_meter[0] - over.max(axis=0))
-    down = np.minimum(down, at_meter[1] + over.min(axis=0))
-    return Sustained(np.maximum(up, 0.0), np.maximum(down, 0.0))
-
-
 def aircon_w_m2(hours: float) -> float:
     """Return the mean electric W per m² that a set-point rising by `DRIFT_C_H` saves.
 

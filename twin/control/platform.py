@@ -60,7 +60,13 @@ class Platform(BaseLogic):
             top = float(np.max(calendar.typical_load_mw, initial=0.0))
             self.curtailment = self.new_curtailment(top)
         self.adjustable = Adjustable(
-            inventory, self.habits, self.fleet, self.desk, self._without_order, self._behind_open
+            inventory,
+            calendar,
+            self.habits,
+            self.fleet,
+            self.desk,
+            self._without_order,
+            self._behind_open,
         )
         self.memory |= self.adjustable.tables()
         self.gate = Gate(inventory)
@@ -163,6 +169,7 @@ class Platform(BaseLogic):
         if now_ms - self.acted_ms >= self.calendar.control_period_ms:
             self.acted_ms = now_ms
             self.habits.observe(now_ms, self.fleet, self._touched, readings)
+            self.adjustable.learn(now_ms, self._touched, readings)
             if self._alert(now_ms):
                 setpoints, settlement = self._act(now_ms)
         figures = self._figures(now_ms)
