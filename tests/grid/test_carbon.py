@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.grid.cases import peak, valley
+from twin.city.tables import DataRows
 from twin.grid import GridOperation, Network
 from twin.grid.carbon import EmissionMeter, marginal_kg_kwh, trace
+from twin.grid.equipment import read_table
 
 HOUR_MS = 3_600_000
 
@@ -143,3 +145,15 @@ def test_margin_by_time_of_day() -> None:
     night, day = marginal_kg_kwh(np.array([3, 14]) * HOUR_MS)
     assert night == pytest.approx(0.2 * 0.38 + 0.7 * 0.8325)
     assert day == pytest.approx(0.6 * 0.38 + 0.3 * 0.8325)
+
+
+def test_every_factor_has_a_source_and_a_grade() -> None:
+    table = read_table("emissions")
+    rows = [*table["fuel"].values(), *table["import"].values(), *table["margin"]]
+    rows += [table["feed_back"], table["storage"]]
+    for row in rows:
+        assert row["source"]
+        assert row["grade"] in ("A", "B", "C", "D", "GK", "assumed")
+    for row in table["margin"]:
+        assert row["hydro"] + row["gas"] + row["coal"] == pytest.approx(1.0)
+    assert set(table["import"]) - {"other"} <= set(DataRows("infeeds.csv").text("name_en"))
