@@ -15,7 +15,8 @@ from twin.scenario.files import find_scenario, load_scenario, shipped_names
 from twin.verify import rules
 
 NAMES = (
-    "district", "first-contact", "quiet-day", "summer-peak-2025", "summer-peak-2026",
+    "comm-loss", "district", "first-contact", "gaming", "heat-wave", "industry-chain", "lost-infeed",
+    "quiet-day", "summer-peak-2025", "summer-peak-2026",
     "summer-peak-2027", "tiny",
 )  # fmt: skip
 
