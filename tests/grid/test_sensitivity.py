@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.grid.cases import peak
-from tests.grid.meshed import flow_mw, meshed, solved
+from tests.grid.meshed import flow_mw, meshed, solved, view_of
+from twin.grid import GridOperation
 from twin.grid.sensitivity import POWER_FACTOR
 
 
@@ -62,3 +65,41 @@ def test_a_day_as_planned_is_near_the_load_flow() -> None:
     error = view.expected_mw[:, 0] - flow_mw(operation, rows)
     assert (np.abs(error) / view.rating_mw).max() < 0.02  # losses are left out
     assert (view.expected_mw == view.expected_mw[:, :1]).all()
+
+
+def test_infeeds_are_known_by_their_branches() -> None:
+    view, *_ = solved()
+    ends = {n: e for n, e in zip(view.branch, view.infeed_end, strict=True) if e.any()}
+    assert sorted(ends) == [
+        f"I{i} - {at} 500 kV #{n}" for i, at in ((1, "Haizhu"), (2, "Mumian")) for n in (1, 2)
+    ]
+    assert view.infeed_share.tolist() == [0.6, 0.4]
+    # What an infeed gives beside the reference leaves it by its own branches.
+    given = view.infeed_end.T @ view.infeed_ptdf
+    np.testing.assert_allclose(given, np.eye(2) - view.infeed_share[:, None], atol=1e-9)
+
+
+def test_infeeds_that_all_hold_an_angle_share_by_their_angles() -> None:
+    network, point = meshed(), peak(meshed())
+    stiff = replace(
+        network, sources=replace(network.sources, slack=network.sources.kind == "infeed")
+    )
+    view = view_of(stiff, point)
+    assert not view.infeed_end.any()
+    operation = GridOperation(stiff)
+    assert operation.settle(0, *point.arguments).converged
+    rows = np.array([int(np.flatnonzero(network.branches.name == b)[0]) for b in view.branch])
+    before = flow_mw(operation, rows)
+    less = point.demand_mw.copy()
+    less[3] -= 10.0
+    operation.settle_losses(less, *point.arguments[1:])
+    np.testing.assert_allclose(flow_mw(operation, rows) - before, 10.0 * view.ptdf[:, 3], atol=0.4)
+
+
+def test_a_network_of_low_voltage_alone_has_nothing_to_watch() -> None:
+    network, point = meshed(), peak(meshed())
+    low = replace(network, branches=replace(network.branches, kv=0.0 * network.branches.kv + 10.0))
+    view = view_of(low, point)
+    assert len(view.branch) == 0
+    assert view.ptdf.shape == (0, network.n_busbar)
+    assert view.lodf.shape == (0, 0)

@@ -3,7 +3,8 @@
 Linear (DC) flows about the network's own solved case: a branch between buses i and k carries
 ``b (angle_i - angle_k)`` with ``b = V_i V_k Im(-y)``, y its series admittance over the starting
 tap. What is fed in at a busbar is taken out by the imports in their shares, which is how the
-operation schedules them; a further bus that holds an angle takes what its angle makes it take.
+operation schedules them; a further bus that holds an angle takes what its angle makes it take,
+and all such buses are taken to stand at one angle.
 """
 
 from __future__ import annotations
@@ -75,12 +76,14 @@ def _watched(network: Network) -> I8:
 def _at_infeed(network: Network, rows: I8) -> F8:
     """Return float64[rows, infeeds], 1 where a branch begins at the infeed, -1 where it ends.
 
-    An infeed of which a branch is not among `rows` has none: nobody could see it lost.
+    An infeed of which a branch is not among `rows` has none: nobody could see it lost. Nor has
+    any where several hold an angle: what they give is not shared out.
     """
     bus = network.sources.bus[network.infeed_rows]
     f, t = network.branches.from_bus, network.branches.to_bus
     end = 1.0 * (f[:, None] == bus) - 1.0 * (t[:, None] == bus)
     seen = np.abs(end[rows]).sum(axis=0) == np.abs(end).sum(axis=0)
+    seen &= np.count_nonzero(network.sources.slack) == 1
     return np.asarray(end[rows] * seen)
 
 
@@ -112,7 +115,8 @@ class _Flows:
         self.free = np.flatnonzero(inside)
         self.place = np.full(n, -1)
         self.place[self.free] = np.arange(len(self.free))
-        self.factor = splu(matrix[self.free][:, self.free].tocsc())
+        inner = matrix[self.free][:, self.free].tocsc()
+        self.factor = splu(inner) if len(self.free) > 0 else None
         self.share = np.zeros(n)
         infeeds = network.infeed_rows
         np.add.at(self.share, network.sources.bus[infeeds], network.sources.share[infeeds])
@@ -128,7 +132,8 @@ class _Flows:
             known = self.place[bus] >= 0
             right[self.place[bus[known]], column[known]] += sign * self.b_mw[rows[known]]
         out = np.zeros((self.network.n_bus, len(rows)))
-        out[self.free] = self.factor.solve(right)
+        if self.factor is not None and len(rows) > 0:
+            out[self.free] = self.factor.solve(right)
         return out
 
     def balanced(self, through: F8, bus: I8) -> F8:
