@@ -122,11 +122,14 @@ class Unit:
     def correct(self, now_ms: int, gain_kw: Floats, part: Floats, sites: Flags) -> None:
         """Take a site's balance: `gain_kw` per kW² of variance at each of the `sites`.
 
+        Who was read just now is known better than a meter's mean over the minute can tell.
+
         Parameters
         ----------
         part : float64[sites]  one over the variance of the whole balance
         """
-        rows = np.flatnonzero(sites[self.site])
+        read_ms = whole(self.memory, "read_ms")
+        rows = np.flatnonzero(sites[self.site] & (read_ms < now_ms - MINUTE_MS // 2))
         if len(rows) == 0:
             return
         at, variance = self.site[rows], self.variance(now_ms)[rows]
@@ -219,7 +222,7 @@ class Estimate:
             spread += np.bincount(unit.site, unit.variance(now_ms), self.n_sites)
         part = 1.0 / spread
         gain = np.where(use, shown - expected, 0.0) * part
-        memory["host_kw"] = np.where(use & self.own, memory["host_kw"] + host * gain, 0.0)
+        memory["host_kw"] += host * gain  # no change where there is no gain
         memory["host_variance"] = np.where(use, host * np.maximum(1.0 - host * part, 0.0), host)
         for unit in self.units.values():
             unit.correct(now_ms, -gain, part, use)

@@ -161,6 +161,7 @@ class Platform(BaseLogic):
     ) -> Actions:
         """Take readings and notices, return set-points and reports."""
         self.book.take(notices)
+        readings = self.fleet.sound(readings)
         alarms = self.fleet.take(now_ms, readings)
         self.customers.today.take(now_ms, readings)
         setpoints: list[SetPoint] = []

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.control.alarms import Alarms
-from twin.control.watch import FRESH_MS, NEVER_MS, Watch
+from twin.control.watch import FRESH_MS, NEVER_MS, Watch, well_formed
 from twin.control.wiring import Wiring
 from twin.record.exchange import Alarm, Inventory, Reading
 from twin.record.table import Table
@@ -29,6 +29,7 @@ class Supervision:
     """
 
     def __init__(self, inventory: Inventory) -> None:
+        self.kinds = inventory.kinds
         self.sites = sites = {
             name: inventory.sites.f8(name)
             for name in ("contracted_kw", "export_limit_kw")
@@ -47,6 +48,14 @@ class Supervision:
         """Return everything that evolves."""
         held = {f"watch.{name}": watch.memory for name, watch in self.watch.items()}
         return held | {f"alarms.{name}": alarms.memory for name, alarms in self.alarms.items()}
+
+    def sound(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
+        """Return those of `readings` that are of a registered kind and of its shape and type."""
+        return {
+            name: reading
+            for name, reading in readings.items()
+            if name in self.kinds and well_formed(self.kinds[name], reading)
+        }
 
     def take(self, now_ms: int, readings: Mapping[str, Reading]) -> list[Alarm]:
         """Take readings; return alarms that began or ended."""

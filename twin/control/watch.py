@@ -19,7 +19,7 @@ from twin.record.alarms import poll_period_ms
 from twin.record.exchange import KindInventory, Quality, Reading
 from twin.record.table import Table
 
-__all__ = ["FRESH_MS", "NEVER_MS", "Watch"]
+__all__ = ["FRESH_MS", "NEVER_MS", "Watch", "well_formed"]
 
 NEVER_MS = -(10**15)
 GOOD = int(Quality.GOOD)
@@ -33,6 +33,16 @@ AHEAD_MS = MINUTE_MS  # by which a device's clock may be ahead (assumed)
 # Kinds that can only draw, or only feed: the other sign is a swapped transformer.
 ONLY_DRAW = ("aircon", "icestore", "industry", "shorepower", "terminal")
 ONLY_FEED = ("solar",)
+
+
+def well_formed(kind: KindInventory, reading: Reading) -> bool:
+    """Return whether `reading` has the shapes and types of a reading of `kind`."""
+    given = (reading.value, reading.time_ms, reading.quality)
+    shapes = ((len(kind.points), kind.n), (kind.n,), (kind.n,))
+    return all(
+        isinstance(a, np.ndarray) and a.shape == shape and a.dtype.kind in kinds
+        for a, shape, kinds in zip(given, shapes, ("fiu", "iu", "iu"), strict=True)
+    )
 
 
 class Watch:
@@ -116,9 +126,9 @@ class Watch:
 
         None: it was of another shape or type and is left aside.
         """
-        held, value, stamp = self.memory["value"], reading.value, reading.time_ms
-        if not self._fits(reading):
+        if not well_formed(self.kind, reading):
             return None
+        held, value, stamp = self.memory["value"], reading.value, reading.time_ms
         answered = reading.quality == GOOD
         good = answered & (np.abs(value[0]) <= self.most_kw)  # NaN is no less than anything
         inside = value >= self.low
@@ -136,15 +146,6 @@ class Watch:
         self._repair(held[0], good)
         np.copyto(self.clean, held, where=good)
         return np.asarray(good)
-
-    def _fits(self, reading: Reading) -> bool:
-        """Return whether `reading` has the shapes and types of this kind's."""
-        given = (reading.value, reading.time_ms, reading.quality)
-        shapes = (self.memory["value"].shape, (self.n,), (self.n,))
-        return all(
-            isinstance(a, np.ndarray) and a.shape == shape and a.dtype.kind in kinds
-            for a, shape, kinds in zip(given, shapes, ("fiu", "iu", "iu"), strict=True)
-        )
 
     def _repair(self, power_kw: NDArray[np.float64], good: NDArray[np.bool_]) -> None:
         """Turn power of an impossible sign, in place; keep where the last reading needed it."""
