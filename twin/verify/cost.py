@@ -203,13 +203,16 @@ def _discomfort(pair: Pair, span: Span, dark: Flags, table: Costs) -> Amount:
     use = columns.i8("use") if "use" in columns else np.zeros(columns.n, np.int64)
     people = columns.f8("floor_m2") * table.persons_per_m2[use]
     people = np.where(dark[columns.i8("site")], 0.0, people)
-    kelvin_h = 0.0
-    for sign, history in ((1.0, pair.run), (-1.0, pair.base)):
+    warmth = []
+    for history in (pair.run, pair.base):
+        kelvin_h = 0.0
         for first in range(span.first, span.stop, CHUNK):
             stop = min(first + CHUNK, span.stop)
             over = _table(history, "aircon.temperature_c", first, stop) - table.comfort_from_c
             there = _table(history, "aircon.occupied", first, stop)
-            kelvin_h += sign * float((np.maximum(over, 0.0) * there).sum(axis=0) @ people) / 60.0
+            kelvin_h += float((np.maximum(over, 0.0) * there).sum(axis=0) @ people) / 60.0
+        warmth.append(kelvin_h)
+    kelvin_h = warmth[0] - warmth[1]
     return Amount(table.discomfort * kelvin_h, f"{kelvin_h:.0f} person·K·h above 26 °C")
 
 
