@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import DAY_MS, MINUTE_MS, minute_of_day
+from twin.control.watch import well_formed
 from twin.record.exchange import Inventory, Quality, Reading
 from twin.record.network_view import NetworkView
 from twin.record.orders import News, OutageNotice
@@ -33,6 +34,7 @@ LEAST_EFFECT = 0.02  # MW/MW; busbars that move the branch less count as before 
 NEAR = 0.80  # of what is allowed: branches above it stand in `rows` (assumed)
 FRESH_MS = 20 * MINUTE_MS  # an older reading of a station is an estimate's business (assumed)
 ABSURD = 3.0  # a reading beyond this many times the rating of its busbar is not believed
+QUARTER_MS = 15 * MINUTE_MS
 _SINGULAR = 1e-6
 
 
@@ -89,9 +91,9 @@ class NetworkWatch:
         station = self.inventory.kinds.get("busbar")
         if reading is None or station is None:
             return
-        value = np.asarray(reading.value[station.point("power_mw")], np.float64)
-        if value.shape != (self.busbar.n,):
+        if station.n != self.busbar.n or not well_formed(station, reading):
             return
+        value = np.asarray(reading.value[station.point("power_mw")], np.float64)
         good = np.isfinite(value) & (np.asarray(reading.quality) == Quality.GOOD)
         good &= np.abs(np.where(good, value, 0.0)) <= ABSURD * self._rated_mw
         self.busbar["demand_mw"] = np.where(good, value, self.busbar["demand_mw"])
@@ -105,10 +107,10 @@ class NetworkWatch:
         planned = self.view.expected_demand_mw[:, minute_of_day(now_ms) // 15]
         known = self.inventory.kinds.get("city")
         scale = 1.0
-        if city is not None and known is not None and planned.sum() > 0.0:
-            load_mw = float(np.ravel(city.value[known.point("load_mw")])[0])
-            if np.isfinite(load_mw) and 0.0 < load_mw <= ABSURD * self.inventory.max_load_mw:
-                scale = load_mw / float(planned.sum())
+        if city is not None and known is not None and well_formed(known, city):
+            load_mw = float(city.value[known.point("load_mw"), 0])
+            if 0.0 < load_mw <= ABSURD * self.inventory.max_load_mw:
+                scale = load_mw / max(float(planned.sum()), 1e-6)
         held = self.busbar["demand_mw"]
         fresh = np.isfinite(held) & (now_ms - self.busbar["time_ms"] <= FRESH_MS)
         demand = np.where(fresh, held, scale * planned)
@@ -244,6 +246,17 @@ class NetworkWatch:
         near = np.flatnonzero(np.abs(flow) > NEAR * allowed)
         grows = np.sign(flow[near])[:, None] * self._ptdf()[near]
         return grows, allowed[near] - np.abs(flow[near])
+
+    @property
+    def strained(self) -> bool:
+        """Whether a branch is so near its rating that stations are worth reading each minute."""
+        return bool((self.loading() > NEAR).any())
+
+    def report(self, now_ms: int) -> dict[str, Mapping[str, NDArray[np.generic]]]:
+        """Return the report table that is due: each quarter of an hour while a branch is close."""
+        if now_ms % QUARTER_MS != 0 or not (self.loading() > CLOSE).any():
+            return {}
+        return {"network": self.table(now_ms)}
 
     def table(self, now_ms: int) -> dict[str, NDArray[np.generic]]:
         """Return rows for the report table ``network``: branches close to their rating now."""
