@@ -3,10 +3,9 @@
 Circuits are binary; what customers lack is continuous. Equations (1) and (2) of
 `twin.control.shed_problem` stand as inequalities, which the least loss makes tight. First the
 relaxation is solved: it bounds every plan, and rounded it is one. Where that plan is not near
-enough to the bound, circuits whose reduced cost exceeds the distance are fixed, which no better
-plan would change, and the rest is branched on. There is a limit on nodes and none on wall time,
-so that a plan repeats. Where nothing meets the order within its bounds the greedy choice
-stands in and says so.
+enough to the bound, the circuits of which the relaxation is least sure are branched on. There
+is a limit on their number and on nodes, and none on wall time, so that a plan repeats. Where
+nothing meets the order within its bounds the greedy choice stands in and says so.
 """
 
 from __future__ import annotations
@@ -37,6 +36,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 GAP = 0.01  # a plan within 1 % of the bound is good enough (the project's choice)
+CORE = 4_000  # circuits that are branched on at most (the project's choice)
 NODES = 200  # of the search tree; the city's case ends at the first (the project's choice)
 SLACK = 1e-7  # of the order, for sums in another sequence
 WHOLE = 1e-6  # a circuit of the relaxation counts as open from one less this
@@ -104,26 +104,29 @@ def _branch(
     problem: ShedProblem, program: Program, relaxed: OptimizeResult, best: ShedPlan | None,
     gap: float, nodes: int,
 ) -> ShedPlan | None:  # fmt: skip
-    """Return the plan of the tree where it is better than `best`; None where there is neither."""
+    """Return the plan of the tree where it is better than `best`; None where there is neither.
+
+    Branched on are the circuits of which the relaxation is least sure, by reduced cost; the
+    others stay as it has them. Where that leaves none out the tree's own bound holds as well.
+    """
     low, high, n = program.low.copy(), program.high.copy(), problem.n
-    if best is not None:
-        room = best.loss_cny * (1.0 + TIE) - float(relaxed.fun)
-        high[:n][relaxed.lower.marginals[:n] > room] = low[:n][relaxed.lower.marginals[:n] > room]
-        low[:n][relaxed.upper.marginals[:n] < -room] = 1.0
+    part = relaxed.x[:n]
+    sure = np.abs(relaxed.lower.marginals[:n] + relaxed.upper.marginals[:n])
+    sure = np.where((part > WHOLE) & (part < 1.0 - WHOLE), -1.0, sure)
+    kept = np.lexsort((np.arange(n), sure))[CORE:]
+    low[kept] = high[kept] = np.round(part[kept])
     found = milp(
         program.cost,
         integrality=program.whole,
         bounds=Bounds(low, high),
         constraints=LinearConstraint(program.matrix, -np.inf, program.limit),
-        options={"mip_rel_gap": gap, "node_limit": nodes},
+        options={"mip_rel_gap": 0.5 * gap, "node_limit": nodes},
     )
     tree = 0 if found.mip_node_count is None else int(found.mip_node_count)
     bound_cny = _bound(relaxed.fun)
     inner = found.mip_dual_bound
-    if inner is not None and np.isfinite(inner):
-        # What was fixed costs more than `best`; so no plan is below the lesser of the two.
-        inner = _bound(inner) if best is None else min(_bound(inner), best.loss_cny)
-        bound_cny = max(bound_cny, inner)
+    if len(kept) == 0 and inner is not None and np.isfinite(inner):
+        bound_cny = max(bound_cny, _bound(inner))
     choices = [] if best is None else [best.open]
     if found.x is not None:
         choices.insert(0, np.asarray(found.x[:n] > 0.5))
