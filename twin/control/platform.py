@@ -19,6 +19,7 @@ from twin.control.baseline_desk import BaselineDesk
 from twin.control.curtailment import Curtailment, CutNumbers
 from twin.control.logic import BaseLogic
 from twin.control.market import Market
+from twin.control.network import NetworkWatch
 from twin.control.onboarding import Gate
 from twin.control.overview import Overview
 from twin.control.pacing import Desk
@@ -45,6 +46,8 @@ class Platform(BaseLogic):
         self.fleet = Supervision(inventory)
         self.habits = Habits(inventory, calendar)
         self.desk = Desk(inventory)
+        self.network = NetworkWatch(inventory, calendar.network)
+        self.memory |= self.network.tables()
         self.market = Market(inventory, calendar)
         self.response = self.new_response("response")
         self.flexible = self.new_response("flexible")
@@ -123,7 +126,8 @@ class Platform(BaseLogic):
         """Read each kind at the period that supervision expects of it (alarms.toml), in turn.
 
         From shortly before an order until everything is given back, what it commands is read
-        each minute: the flexible kinds, meters while it is in force, terminals for a rigid one.
+        each minute: the flexible kinds, meters while it is in force, terminals for a rigid one;
+        and the stations while a branch of the network is near its rating.
         """
         always = {"city"}
         near = [o for o in self.book.live() if now_ms >= o.start_ms - CLOSE_MS]
@@ -136,7 +140,8 @@ class Platform(BaseLogic):
         if rigid or any(o.kind is LOAD_MANAGEMENT for o in near):
             always |= {"terminal", *FLEXIBLE}
         minute = now_ms // MINUTE_MS
-        return tuple(
+        stations = ("busbar",) if self.network.strained else ()
+        return stations + tuple(
             kind
             for place, kind in enumerate(self.fleet.watch)
             if kind in always
@@ -162,6 +167,7 @@ class Platform(BaseLogic):
         """Take readings and notices, return set-points and reports."""
         self.book.take(notices)
         readings = self.fleet.sound(readings)
+        self.network.take(now_ms, notices, readings)
         alarms = self.fleet.take(now_ms, readings)
         self.customers.today.take(now_ms, readings)
         setpoints: list[SetPoint] = []
@@ -176,7 +182,8 @@ class Platform(BaseLogic):
         figures = self._figures(now_ms)
         belief, shown = self.overview.look(now_ms, readings, alarms)
         orders = [n for n in notices if isinstance(n, Notice)]
-        tables = self.adjustable.report(now_ms, orders, self._alert(now_ms))
+        tables = {**self.network.report(now_ms)}
+        tables |= self.adjustable.report(now_ms, orders, self._alert(now_ms))
         if self.curtailment is not None:
             tables = {**tables, **self.curtailment.take_reports()}
         setpoints = self.gate.let(now_ms, setpoints)
@@ -219,7 +226,10 @@ class Platform(BaseLogic):
         served = call is not None and self.response.numbers.order_id == call.id
         served &= self.response.numbers.stage in ("prepare", "hold")
         if call is not None and served and self.market.due(now_ms, call):
-            self.market.clear(now_ms, call, self.response.up)
+            levers = self.response.levers
+            given = {kind: levers.reduction_kw(kind, self.fleet) for kind in levers.kinds}
+            rows = self.network.rows()
+            self.market.clear(now_ms, call, self.response.up, network=rows, given_kw=given)
         if call is not None and self.response.numbers.stage == "hold":
             self.settlement.count(now_ms, call, self.fleet, self.calendar.control_period_ms)
         if before == "hold" and self.response.numbers.stage != "hold":
