@@ -122,29 +122,49 @@ class Capability:
             hours = window.lead_h + window.hours
             return flex.aircon(watch, floor, most, self.demand_kw(kind), hours).up_kw
         if kind == "icestore":
-            melts = self._mean_by_period(kind, points, watch.or_zero("melt_kw"))
-            return holding.ice(watch, melts, window)
+            return holding.ice(watch, self._learned(kind, points, watch.or_zero("melt_kw")), window)
         if kind == "charging":
-            use = column.i8("use")
-            share = [plans.drawn_share(at) for at in points]
-            up = holding.chargers(watch, use == flex.WAITS, plans.use, share, window)
-            return up + watch.or_zero("v2g_available_kw")
-        if kind == "swap":
-            draws = self._mean_by_period(kind, points, self.demand_kw(kind))
-            return holding.swaps(watch, draws, window) + watch.or_zero("v2g_available_kw")
+            waits, share = column.i8("use") == flex.WAITS, [plans.drawn_share(at) for at in points]
+            up = holding.chargers(watch, waits, plans.use, share, window)
+            feed = holding.vehicles_feed(watch, plans.use, len(share[0]), window)
+            return up + self._within_export(kind, feed, up)
         if kind == "industry":
-            return holding.lines(watch, self.habits.usual(kind), window)
-        if kind == "hydrogen":
-            tank, hours = column.f8("tank_kg"), window.hours
-            up = holding.electrolysers(watch, plans.by_period(kind, points[0]), window)[1]
-            return up + flex.fuelcell_kw(watch, tank, column.f8("fuelcell_kw"), hours)
-        return flex.shorepower(watch, self.demand_kw(kind)).up_kw
+            # What is read now shows the minute before.
+            sure = [
+                0.0 if plans.changes(now_ms - MINUTE_MS, at) else float(np.exp(-h / holding.SURE_H))
+                for at, h in zip(points, window.points_h(), strict=True)
+            ]
+            then = [plans.at(kind, at) for at in points]
+            return holding.lines(watch, self.habits.usual(kind), (then, sure), window)
+        if kind not in ("swap", "hydrogen"):
+            return flex.shorepower(watch, self.demand_kw(kind)).up_kw
+        draws = self._learned(kind, points, self.demand_kw(kind))
+        if kind == "swap":
+            up, feed = holding.swaps(watch, draws, window), watch.or_zero("v2g_available_kw")
+        else:
+            tank, rated = column.f8("tank_kg"), column.f8("fuelcell_kw")
+            up = holding.electrolysers(watch, draws, window)
+            feed = flex.fuelcell_kw(watch, tank, rated, window.hours)
+        return up + self._within_export(kind, feed, up)
 
-    def _mean_by_period(self, kind: str, points: list[int], now: Floats) -> Floats:
-        """Return the mean over `points` of what was learned by tariff period, else `now`."""
+    def _within_export(self, kind: str, feed_kw: Floats, up_kw: Floats) -> Floats:
+        """Return `feed_kw` as far as the site's meter may feed once `up_kw` is not drawn."""
+        site, meter = self.columns[kind].i8("site"), self.fleet.watch.get("meter")
+        if meter is None or "export_limit_kw" not in self.inventory.sites:
+            return feed_kw
+        n = self.inventory.sites.n
+        demand = meter.get("demand_kw")
+        room = self.inventory.sites.f8("export_limit_kw") + np.nan_to_num(demand)
+        room = np.maximum(room - np.bincount(site, up_kw, n), 0.0)
+        wanted = np.bincount(site, feed_kw, n)
+        part = np.minimum(room / np.maximum(wanted, 1e-9), 1.0)
+        return np.where(np.isfinite(demand)[site], feed_kw * part[site], feed_kw)
+
+    def _learned(self, kind: str, points: list[int], now: Floats) -> Floats:
+        """Return the mean over `points` of what owners were seen to do then, else `now`."""
         total = np.zeros(len(now))
         for at_ms in points:
-            learned = self.plans.by_period(kind, at_ms)
+            learned = self.plans.at(kind, at_ms)
             total += np.where(np.isfinite(learned), learned, now)
         return total / len(points)
 

@@ -24,7 +24,8 @@ CHILLING_SHARE = 0.9  # of a plant's power that goes with what is chilled: the r
 # pumps and standby (general knowledge)
 MELT_PUMP = 0.02  # kW for a kW of melted cooling, 0.05 to 0.1 kW/RT (general knowledge)
 ICE_COP = 3.5  # of ice making with its pumps, 3.5 to 4.5 without (general knowledge)
-SPECIFIC_KWH_KG = 57.0  # electrolyser with compressor: 50-55 and 3-4 (general knowledge)
+SURE_H = 1.0  # after which a line's state now says a third of what it will be (assumed)
+FEEDS_BELOW = 0.8  # vehicles feed in while charging takes less of their time (their own control)
 STANDBY = 0.01  # of an electrolyser's rating at rest (assumed)
 CHARGER_EFFICIENCY = 0.92  # AC to battery, 0.90 to 0.94 (general knowledge)
 KEEP_AHEAD_H = 1.5  # within which a swap station's least power fills what it keeps (assumed)
@@ -98,26 +99,42 @@ def ice(watch: Watch, owner_melts_kw: Floats, window: Window) -> Floats:
     return np.asarray(np.minimum(up, watch.rated_kw))
 
 
-def lines(watch: Watch, works_kw: Floats, window: Window) -> Floats:
+def lines(
+    watch: Watch, works_kw: Floats, at_hour: tuple[list[Floats], list[float]], window: Window
+) -> Floats:
     """Return what lines hold from the end of their step until their downstream needs them.
 
-    `works_kw` is what each draws on average while it works. The owner resumes so early that a
-    restart and a whole step fit before the stock is out; holding power is drawn at rest.
+    The owner resumes so early that a restart and a whole step fit before the stock is out, and
+    cancels a pause for which he would have to before it has begun. A line that works goes on,
+    one at rest stays there, less and less surely, and not at all once the tariff has changed:
+    then it does what it did at that hour.
+
+    Parameters
+    ----------
+    works_kw : what each draws on average while it works
+    at_hour : for each of the window's points what lines drew at that hour, float64[n], NaN
+        unseen, and how sure their present state still is, 0 to 1
     """
-    column = watch.kind.columns
+    column, state = watch.kind.columns, watch.or_zero("state")
     stock_h, step_h = watch.or_zero("stock_h"), column.f8("step_min") / 60.0
     reserve_h = column.f8("restart_min") / 60.0 + step_h
-    state = watch.or_zero("state")
-    can = (watch.or_zero("pausable") > 0.5) | (state == 3.0)
-    begins_h = np.where(state == 1.0, watch.or_zero("step_remaining_s") / 3600.0, 0.0)
-    # The step that is finished first adds what it makes.
-    stock_then_h = stock_h - begins_h + np.where(state == 1.0, step_h, 0.0)
-    ends_h = begins_h + np.maximum(stock_then_h - reserve_h, 0.0)
-    end_h = window.lead_h + window.hours
-    rests_h = np.minimum(ends_h, end_h) - np.maximum(begins_h, window.lead_h)
-    share = np.clip(rests_h / window.hours, 0.0, 1.0)
-    each = np.maximum(works_kw - column.f8("base_share") * column.f8("rated_kw"), 0.0)
-    return np.where(can, share * each, 0.0)
+    rest_kw = column.f8("base_share") * column.f8("rated_kw")
+    in_step = (state == 1.0) | (state == 2.0)
+    begins_h = np.where(in_step, watch.or_zero("step_remaining_s") / 3600.0, 0.0)
+    before_h = stock_h - begins_h  # just before the step that is finished adds what it makes
+    ends_h = before_h + np.where(in_step, step_h, 0.0) - reserve_h + begins_h
+    each = np.maximum(works_kw - rest_kw, 0.0)
+    total = np.zeros(watch.n)
+    for at_h, then_kw, sure in zip(window.points_h(), *at_hour, strict=True):
+        usual = np.clip((then_kw - rest_kw) / np.maximum(each, 1e-6), 0.0, 1.0)
+        now = (state == 1.0).astype(np.float64)
+        works = np.where(np.isfinite(usual), sure * now + (1.0 - sure) * usual, now)
+        total += np.where((at_h >= begins_h) & (at_h < ends_h), works, 0.0)
+    # One that is paused would be at work.
+    paused = state == 3.0
+    still = np.clip((ends_h - window.lead_h) / window.hours, 0.0, 1.0)
+    share = np.where(paused, still, total / POINTS)
+    return np.where(before_h > reserve_h, share * each, 0.0)
 
 
 def chargers(
@@ -126,30 +143,31 @@ def chargers(
 ) -> Floats:  # fmt: skip
     """Return what stations hold with every departure promise kept, V2G apart.
 
-    Left alone, those connected finish one after the other and as many come as this time of day
-    brings; limited to the least that keeps all promises, they stay connected until they leave,
-    so that the least grows towards what comes. Where drivers wait there is nothing to defer.
+    Left alone, those connected finish one after the other, and so many come that the group
+    draws what it drew at that time of day. Limited to the least that keeps all promises, who is
+    there stays at his least, and who comes begins at the least of his group. Where drivers
+    wait there is nothing to defer.
 
     Parameters
     ----------
     use : int64[n]  group of each station
     drawn_share : float64[uses] for each of the window's points, what such stations draw for
-        their rating at that time
+        their rating at that time, NaN unseen: as much as now
     """
     groups = len(drawn_share[0])
     free, least = watch.or_zero("demand_free_kw"), watch.or_zero("minimum_kw")
     need = watch.or_zero("energy_needed_kwh") / CHARGER_EFFICIENCY
-    sums = [np.bincount(use, part, groups) for part in (free, least, need)]
-    # Hours that a vehicle takes unlimited, and how much longer it takes at its least.
-    takes_h = np.clip(sums[2] / np.maximum(sums[0], 1e-6), 0.25, 12.0)[use]
-    slower = np.clip(sums[1] / np.maximum(sums[0], 1e-6), 0.05, 1.0)[use]
+    rated, frees, leasts = (np.bincount(use, x, groups) for x in (watch.rated_kw, free, least))
+    slower = np.clip(leasts / np.maximum(frees, 1e-6), 0.0, 1.0)
     own_h = np.clip(need / np.maximum(free, 1e-6), 0.1, 12.0)
     total = np.zeros(watch.n)
     for at_h, share in zip(window.points_h(), drawn_share, strict=True):
-        comes = np.where(np.isfinite(share[use]), share[use] * watch.rated_kw, free)
-        alone = free * np.exp(-at_h / own_h) + comes * -np.expm1(-at_h / takes_h)
-        gone = -np.expm1(-at_h * slower / takes_h)
-        limited = flex.PROMISE_RESERVE * (least * (1.0 - gone) + comes * gone)
+        stay = free * np.exp(-at_h / own_h)
+        all_kw = np.where(np.isfinite(share), share * rated, frees)
+        come_kw = np.maximum(all_kw - np.bincount(use, stay, groups), 0.0)
+        come = (come_kw / np.maximum(rated, 1e-9))[use] * watch.rated_kw
+        alone = stay + come
+        limited = flex.PROMISE_RESERVE * (least + slower[use] * come)
         total += alone - np.minimum(limited, alone)
     return np.where(waits, 0.0, np.maximum(total / POINTS, 0.0))
 
@@ -171,19 +189,34 @@ def swaps(watch: Watch, owner_draws_kw: Floats, window: Window) -> Floats:
     return np.maximum(total / POINTS, 0.0)
 
 
-def electrolysers(watch: Watch, fill: Floats, window: Window) -> tuple[Floats, Floats]:
-    """Return what electrolysers would draw in the window, and the part of it that can be held.
-
-    `fill` is how full owners fill their tanks in the window's tariff period (share, NaN where
-    that was not seen: they go on as now).
-    """
+def electrolysers(watch: Watch, owner_draws_kw: Floats, window: Window) -> Floats:
+    """Return what electrolysers hold on their tanks, of what owners would draw in the window."""
     tank_kg = watch.kind.columns.f8("tank_kg")
-    held_kg, sold_kg_h = watch.or_zero("tank_kg"), watch.or_zero("hydrogen_demand_kg_h")
-    makes_kg = np.maximum(fill * tank_kg - held_kg, 0.0) + sold_kg_h * window.hours
-    makes_kg = np.where(held_kg < (fill + 0.02) * tank_kg, makes_kg, 0.0)
-    would = np.minimum(makes_kg * SPECIFIC_KWH_KG / window.hours, watch.rated_kw)
-    would = np.where(np.isfinite(fill), would, -watch.or_zero("power_kw"))
-    spare_kg = np.maximum(held_kg - flex.TANK_RESERVE * tank_kg, 0.0)
-    lasts_h = spare_kg / np.maximum(sold_kg_h, 1e-6)
+    spare_kg = np.maximum(watch.or_zero("tank_kg") - flex.TANK_RESERVE * tank_kg, 0.0)
+    lasts_h = spare_kg / np.maximum(watch.or_zero("hydrogen_demand_kg_h"), 1e-6)
     share = np.clip((lasts_h - window.lead_h) / window.hours, 0.0, 1.0)
-    return would, share * np.maximum(would - STANDBY * watch.rated_kw, 0.0)
+    return np.asarray(share * np.maximum(owner_draws_kw - STANDBY * watch.rated_kw, 0.0))
+
+
+def vehicles_feed(watch: Watch, use: NDArray[np.int64], groups: int, window: Window) -> Floats:
+    """Return what vehicles feed in over the window before their promises call them back.
+
+    What is fed must be charged again: with `need` still to be had and `left` hours, a vehicle
+    can feed for as long as both fit into `FEEDS_BELOW` of the time that is left afterwards.
+    """
+    available = watch.or_zero("v2g_available_kw")
+    need, free = (
+        watch.or_zero("energy_needed_kwh") / CHARGER_EFFICIENCY,
+        watch.or_zero("demand_free_kw"),
+    )
+    least = watch.or_zero("minimum_kw")
+    sums = [np.bincount(use, part, groups) for part in (need, free, least)]
+    takes_h = np.where(free > 0.0, need / np.maximum(free, 1e-6), 0.0)
+    # Least power is what is needed spread over the time left; who needs nothing has the time
+    # of his group.
+    group_h = np.clip(sums[0] / np.maximum(sums[2], 1e-6), 0.0, 12.0)[use]
+    left_h = np.where(least > 0.0, need / np.maximum(least, 1e-6), group_h)
+    feeds_h = np.maximum(FEEDS_BELOW * np.minimum(left_h, 12.0) - takes_h, 0.0)
+    feeds_h = feeds_h / (1.0 + FEEDS_BELOW)
+    share = np.clip((feeds_h - window.lead_h) / window.hours, 0.0, 1.0)
+    return np.asarray(share * available)

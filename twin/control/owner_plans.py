@@ -1,9 +1,10 @@
-"""What owners of ice stores, tanks and lines do in each tariff period, learned from readings.
+"""What owners do by themselves, learned from readings of the hours and days before.
 
-`twin.control.owner` follows batteries minute by minute; here the last time a period was seen
-tells what is done in it: how much ice is melted, up to where a tank is filled, how much of the
-time a line works. Chargers have no owner's plan but a day: what their group drew at this time.
-Learned while nobody commands; a period never seen says nothing (NaN).
+`twin.control.owner` follows batteries minute by minute. Here the last time a tariff period was
+seen tells how much ice is melted in it, and the same hour of the day before what lines,
+electrolysers and swap stations draw, tariff and shifts included. Chargers have no owner's plan
+but a day: what their group drew at this time. Learned while nobody commands; what was never
+seen says nothing (NaN).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS, minute_of_day
-from twin.control.supervision import Supervision, Watch
+from twin.control.supervision import Supervision
 from twin.record.exchange import Calendar, Inventory
 from twin.record.table import Table
 
@@ -23,26 +24,27 @@ Flags = NDArray[np.bool_]
 
 PERIODS = 4
 QUARTERS = 96
-FORGET = 1.0 / 30.0  # per minute, as other habits by tariff period (assumed)
-RUNS = 0.3  # of the rating from which an electrolyser is at work (assumed)
+HOURS = 24
+FORGET = 1.0 / 30.0  # per minute of a tariff period, as other habits (assumed)
 GROUPS = 3  # uses of charging stations
-# What is kept by tariff period, by kind.
-KEPT = {"icestore": "melt_kw", "hydrogen": "fill", "swap": "demand_kw", "industry": "demand_kw"}
+# What is kept, and how many rows: by tariff period or by hour of the day.
+KEPT = {"icestore": PERIODS, "hydrogen": HOURS, "swap": HOURS, "industry": HOURS}
 
 
 class OwnerPlans:
-    """Memories by kind: rows ``0`` to ``3``, one a tariff period; float64[n] each, NaN unseen."""
+    """Memories by kind: a row a tariff period or hour of the day, float64[n] each, NaN unseen.
+
+    Ice stores: melted cooling [kW thermal]; the others: demand [kW].
+    """
 
     def __init__(self, inventory: Inventory, calendar: Calendar) -> None:
         self.calendar = calendar
         self.memory: dict[str, Table] = {}
-        for kind in KEPT:
+        for kind, rows in KEPT.items():
             if kind in inventory.kinds and inventory.kinds[kind].n > 0:
-                self.memory[kind] = Table(tuple("0123"), inventory.kinds[kind].n)
+                names = tuple(str(row) for row in range(rows))
+                self.memory[kind] = Table(names, inventory.kinds[kind].n)
                 self.memory[kind].block[:] = np.nan
-        self.tank_kg: Floats = np.zeros(0)
-        if "hydrogen" in self.memory:
-            self.tank_kg = np.maximum(inventory.kinds["hydrogen"].columns.f8("tank_kg"), 1e-6)
         charging = inventory.kinds.get("charging")
         if charging is not None and charging.n > 0:
             use = np.clip(charging.columns.i8("use"), 0, GROUPS - 1)
@@ -54,9 +56,11 @@ class OwnerPlans:
         """Return everything that evolves."""
         return {f"plans.{k}": t for k, t in self.memory.items()}
 
-    def period(self, now_ms: int) -> int:
-        """Return the tariff period at `now_ms`."""
-        return int(np.clip(self.calendar.tariff_period[minute_of_day(now_ms)], 0, PERIODS - 1))
+    def _row(self, kind: str, at_ms: int) -> int:
+        minute = minute_of_day(at_ms)
+        if KEPT[kind] == HOURS:
+            return minute // 60
+        return int(np.clip(self.calendar.tariff_period[minute], 0, PERIODS - 1))
 
     def learn(
         self, now_ms: int, fleet: Supervision, touched: Callable[[str], Flags], read: Iterable[str]
@@ -65,7 +69,6 @@ class OwnerPlans:
 
         A reading shows the minute before it.
         """
-        period = self.period(now_ms - MINUTE_MS)
         for kind in read:
             if kind not in self.memory:
                 continue
@@ -74,24 +77,14 @@ class OwnerPlans:
             if kind == "charging":
                 self._learn_day(now_ms, -watch.get("power_kw"), seen)
                 continue
-            value = self._value(kind, watch)
-            known = self.memory[kind][str(period)]
-            forget = 1.0 - (1.0 - FORGET) ** (watch.period_ms / MINUTE_MS)
-            if kind == "hydrogen":  # the fullest at which it was still filling, slowly forgotten
-                news = np.fmax(value, known - 0.1 * forget)
-            else:
-                news = known + forget * (value - known)
-                news = np.where(np.isnan(known), value, news)
+            value = watch.get("melt_kw") if kind == "icestore" else -watch.get("power_kw")
+            known = self.memory[kind].block[self._row(kind, now_ms - MINUTE_MS)]
+            minutes = watch.period_ms / MINUTE_MS
+            forget = 1.0 - (1.0 - FORGET) ** minutes
+            if KEPT[kind] == HOURS:  # the mean of the hour so far
+                forget = min(minutes / (minute_of_day(now_ms - MINUTE_MS) % 60 + 1), 1.0)
+            news = np.where(np.isnan(known), value, known + forget * (value - known))
             np.copyto(known, news, where=seen & np.isfinite(news))
-
-    def _value(self, kind: str, watch: Watch) -> Floats:
-        demand = -watch.get("power_kw")
-        if kind == "icestore":
-            return watch.get("melt_kw")
-        if kind == "hydrogen":
-            return np.where(demand > RUNS * watch.rated_kw, watch.get("tank_kg") / self.tank_kg,
-                            np.nan)  # fmt: skip
-        return demand
 
     def _learn_day(self, now_ms: int, demand_kw: Floats, seen: Flags) -> None:
         """Note what the stations of each use draw for their rating at this time of day."""
@@ -104,9 +97,15 @@ class OwnerPlans:
 
     # -- what follows --------------------------------------------------------------------------
 
-    def by_period(self, kind: str, at_ms: int) -> Floats:
-        """Return what was learned of `kind` for the tariff period at `at_ms`, NaN unseen."""
-        return self.memory[kind][str(self.period(at_ms))]
+    def changes(self, from_ms: int, to_ms: int) -> bool:
+        """Return whether the tariff changes between two moments."""
+        period = self.calendar.tariff_period
+        return bool(period[minute_of_day(from_ms)] != period[minute_of_day(to_ms)])
+
+    def at(self, kind: str, at_ms: int) -> Floats:
+        """Return what was learned of `kind` for the period or hour at `at_ms`, NaN unseen."""
+        row: Floats = self.memory[kind].block[self._row(kind, at_ms)]
+        return row
 
     def drawn_share(self, at_ms: int) -> Floats:
         """Return float64[uses], what charging stations draw for their rating at `at_ms`."""
