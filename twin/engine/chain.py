@@ -3,7 +3,8 @@
 A site runs at the part of its load that is served. What it needs from a supplier lasts as long
 as its stock; when that is dry, the part of its production that needs the input goes on with
 what still arrives, and so on down the graph. When the supplier delivers in full again, that
-part comes back after its restart time and the stock is refilled by overcapacity.
+part comes back after its restart time and the stock is refilled by overcapacity; works down a
+line prepare at the same time, and begin anew where their input is still not there.
 
 Between two events all rates are constant, so nothing is computed. Events fall on whole minutes,
 at which the simulation's calendar wakes: a circuit has been switched, a stock is dry (found at
@@ -41,6 +42,7 @@ Rows = NDArray[np.int64]
 
 STOCKED, DRY, RESTARTING = 0, 1, 2
 SAME = 1e-9  # shares and hours nearer than this are equal
+ROUNDS = 50  # of changes at one moment; what is left then follows a minute later
 SWEEPS = 200  # of (1); a loop of dry inputs shrinks by its shares each time
 
 
@@ -134,7 +136,7 @@ class Chain:
         stock = state["stock_h"] + (state["feed"] - state["use"]) * hours
         state["stock_h"] = np.clip(stock, 0.0, edges.full_h)
         held, phase = state["use"].copy(), state.extra["phase"]
-        for _ in range(len(edges.share) + 2):
+        for _ in range(ROUNDS):
             running, use = self._running(supply, held)
             feed = running[edges.supplier]
             feed = feed + self.overcapacity * (feed >= 1.0 - SAME)
@@ -156,9 +158,9 @@ class Chain:
         own, running = self.own_share * supply, supply
         for _ in range(SWEEPS):
             before = running
+            use[dry] = np.minimum(most[dry], running[edges.supplier[dry]])
             running = np.clip(own + np.bincount(edges.customer, edges.share * use, self.n), 0, 1)
             running = np.minimum(running, supply)
-            use[dry] = np.minimum(most[dry], running[edges.supplier[dry]])
             if not (np.abs(running - before) > SAME).any():
                 break
         return running, use
