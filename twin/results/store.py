@@ -265,7 +265,7 @@ def _by_name(
 
 
 def _district(run: str, history: History, inventory: Inventory) -> pa.Table | None:
-    tables = {"load_mw": "district.load_mw"}
+    tables = {"load_mw": "district.load_mw", "factor_kg_kwh": "district.factor"}
     return _by_name(run, history, inventory.districts, "district", tables)
 
 
