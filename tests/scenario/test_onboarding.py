@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from twin.city.districts import read_districts
 from twin.clock import HOUR_MS
+from twin.errors import InputProblems
 from twin.record.columns import Columns
 from twin.record.exchange import Inventory, KindInventory
 from twin.record.onboarding import ALWAYS_MS, FOREVER_MS, Onboarding, live, state
+from twin.scenario.build import build
+from twin.scenario.dump import scenario_toml
+from twin.scenario.files import find_scenario, load_scenario
 from twin.scenario.onboarding import onboarded, onboarding_problems
 from twin.scenario.onboarding_schema import OnboardingSection
+from twin.scenario.schema import Scenario
 
 DISTRICTS = read_districts()
 
@@ -91,3 +98,27 @@ def test_what_is_not_there_is_named_at_once() -> None:
         "onboarding.0.kind", "onboarding.1.district", "onboarding.1.rows.1",
     ]  # fmt: skip
     assert "did you mean Nansha" in found[1].allowed
+
+
+def test_a_scenario_file_brings_stations_in(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.toml"
+    section = (
+        '\n[[onboarding]]\nkind = "storage"\nrows = [1]\nstate = "certified"\nlive = 10:00:00\n'
+    )
+    path.write_text(find_scenario("tiny").read_text(encoding="utf-8") + section, encoding="utf-8")
+    scenario = load_scenario(path)
+    assert load_scenario_text(scenario_toml(scenario), tmp_path) == scenario
+    inventory = build(scenario, path).world.inventory
+    columns = inventory.kinds["storage"].columns
+    assert columns.i8("live_ms").tolist() == [ALWAYS_MS, 10 * HOUR_MS] + [ALWAYS_MS] * (
+        columns.n - 2
+    )
+    path.write_text(path.read_text(encoding="utf-8").replace("[1]", "[999]"), encoding="utf-8")
+    with pytest.raises(InputProblems, match=r"onboarding\.0\.rows\.0: 999; allowed"):
+        build(load_scenario(path), path)
+
+
+def load_scenario_text(text: str, folder: Path) -> Scenario:
+    path = folder / "again.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_scenario(path)

