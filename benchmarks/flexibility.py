@@ -76,12 +76,13 @@ def day(built: Built, hours: list[int], found: Found) -> None:
     open_calls: list[tuple[Order, Simulation]] = []
     for now_ms in [h * HOUR_MS for h in hours] + [built.world.end_ms]:
         run.run(now_ms)
-        for order, fork in open_calls:
+        over = [(order, fork) for order, fork in open_calls if order.end_ms <= now_ms]
+        open_calls = [(order, fork) for order, fork in open_calls if order.end_ms > now_ms]
+        for order, fork in over:
             history = recorder_of(fork).history
             for kind, held in held_by_kind(history, base, order, built.world.inventory).items():
                 horizon = (order.end_ms - order.full_by_ms) // MINUTE_MS
                 found[kind, order.form.value, horizon].append(held)
-        open_calls = []
         for horizon in HORIZONS_MIN:
             for form in (OrderForm.REDUCTION, OrderForm.INCREASE):
                 order = question(now_ms, horizon, form)

@@ -127,7 +127,7 @@ class Capability:
             waits, share = column.i8("use") == flex.WAITS, [plans.drawn_share(at) for at in points]
             up = holding.chargers(watch, waits, plans.use, share, window)
             feed = holding.vehicles_feed(watch, plans.use, len(share[0]), window)
-            return up + self._within_export(kind, feed, up)
+            return up + self._within_export(kind, feed)
         if kind == "industry":
             # What is read now shows the minute before.
             sure = [
@@ -145,19 +145,21 @@ class Capability:
             tank, rated = column.f8("tank_kg"), column.f8("fuelcell_kw")
             up = holding.electrolysers(watch, draws, window)
             feed = flex.fuelcell_kw(watch, tank, rated, window.hours)
-        return up + self._within_export(kind, feed, up)
+        return up + self._within_export(kind, feed)
 
-    def _within_export(self, kind: str, feed_kw: Floats, up_kw: Floats) -> Floats:
-        """Return `feed_kw` as far as the site's meter may feed once `up_kw` is not drawn."""
+    def _within_export(self, kind: str, feed_kw: Floats) -> Floats:
+        """Return `feed_kw` as far as the owner's control lets devices of `kind` feed.
+
+        That is into what else the site draws, and what it may export.
+        """
         site, meter = self.columns[kind].i8("site"), self.fleet.watch.get("meter")
         if meter is None or "export_limit_kw" not in self.inventory.sites:
             return feed_kw
-        n = self.inventory.sites.n
+        n, power = self.inventory.sites.n, self.fleet.watch[kind].or_zero("power_kw")
         demand = meter.get("demand_kw")
         room = self.inventory.sites.f8("export_limit_kw") + np.nan_to_num(demand)
-        room = np.maximum(room - np.bincount(site, up_kw, n), 0.0)
-        wanted = np.bincount(site, feed_kw, n)
-        part = np.minimum(room / np.maximum(wanted, 1e-9), 1.0)
+        room = np.maximum(room + np.bincount(site, power, n), 0.0)
+        part = np.minimum(room / np.maximum(np.bincount(site, feed_kw, n), 1e-9), 1.0)
         return np.where(np.isfinite(demand)[site], feed_kw * part[site], feed_kw)
 
     def _learned(self, kind: str, points: list[int], now: Floats) -> Floats:

@@ -25,6 +25,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.clock import MINUTE_MS
 from twin.record.exchange import Inventory
 from twin.record.history import REPORT, History
 from twin.record.orders import Order, OrderForm
@@ -86,11 +87,14 @@ def held_by_kind(
     call, base : the fork that was called, and the run without it
     order : the call; its window must be whole clock quarters
 
-    Empty where the logic reported nothing or energies by device were not kept.
+    Empty where the logic reported nothing, energies by device were not kept, or one of the
+    runs ends before the window does.
     """
     told = call.events(TABLE)
     if call.quarters is None or base.quarters is None or not told:
         return {}
+    if any(h.start_ms + h.filled * MINUTE_MS < order.end_ms for h in (call, base)):
+        return {}  # one of the two ends before the window does
     mine = np.asarray(told["order"]) == order.id
     kinds = np.asarray(told["kind"])
     sites, width = inventory.sites, len(inventory.districts)
