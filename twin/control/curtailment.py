@@ -18,6 +18,7 @@ from twin.clock import MINUTE_MS
 from twin.control import cut_report
 from twin.control.choice import Choice, Offer, RoundsInOrder
 from twin.control.measures import default_rules, kinds_needed, measure_of, steps_of_circuits
+from twin.control.network import NetworkWatch
 from twin.control.planned import LeastLoss
 from twin.control.quarter_cap import CAP_AIM, QuarterMean, coming
 from twin.control.response import Response
@@ -77,6 +78,7 @@ class Curtailment:
     typical_max_mw : highest forecast load of the day
     choice : ranks circuits; default: the plan with the least loss where there is a supply
         graph, else rounds in the order of measures
+    network : knows which branches are near their limits; the plan heeds it
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Curtailment:
         flexible: Response,
         typical_max_mw: float,
         choice: Choice | None = None,
+        network: NetworkWatch | None = None,
     ) -> None:
         calendar = flexible.calendar
         self.rules = default_rules() if calendar.load_rules is None else calendar.load_rules
@@ -94,7 +97,7 @@ class Curtailment:
         self.typical_max_mw = typical_max_mw
         self.choice: Choice = RoundsInOrder() if choice is None else choice
         if choice is None and inventory.chain.n > 0:
-            self.choice = LeastLoss(inventory, self.rules.district_spread)
+            self.choice = LeastLoss(inventory, self.rules.district_spread, network)
         self.forecast = Forecast(calendar.typical_load_mw, calendar.start_ms, calendar.end_ms)
         self.numbers = CutNumbers()
         self.reports: dict[str, Mapping[str, NDArray[np.generic]]] = {}  # until they are taken

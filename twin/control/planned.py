@@ -7,15 +7,20 @@ the plan first, the cheapest of them first, then the others as a reserve.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from twin.control.choice import Offer, Ranking, district_contract_kw, district_hours
 from twin.control.measures import measure_of
-from twin.control.shed_program import marginal_cny_kw, shed_problem, solve
+from twin.control.network import NetworkWatch
+from twin.control.shed_program import ShedProblem, marginal_cny_kw, shed_problem, solve
 from twin.record.exchange import Inventory
+from twin.units import KW_PER_MW
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 HALVINGS = 50  # of the interval in which the level of hours lies
 
@@ -26,10 +31,13 @@ class LeastLoss:
     Parameters
     ----------
     spread : part by which a district's share may be off the fair one, either way
+    network : knows which branches are near their limits; None plans without
     """
 
-    def __init__(self, inventory: Inventory, spread: float) -> None:
-        self.inventory, self.spread = inventory, spread
+    def __init__(
+        self, inventory: Inventory, spread: float, network: NetworkWatch | None = None
+    ) -> None:
+        self.inventory, self.spread, self.network = inventory, spread, network
 
     def rank(self, offer: Offer) -> Ranking:
         """Return the plan's circuits by loss per kW, then the others by measure and loss."""
@@ -38,25 +46,20 @@ class LeastLoss:
         circuit, row = np.nonzero(open_up | (offer.is_open & offer.stay))
         if len(row) == 0:
             return Ranking(rank, by_rank=True, plan={"how": "nothing to open"})
-        kw, stay = offer.kw[circuit, row], offer.stay[circuit, row]
+        kw = offer.kw[circuit, row]
         has_kw = np.asarray(np.bincount(offer.district[row], kw, _width(offer)), np.float64)
         fair = fair_shares(offer, has_kw)
-        problem = shed_problem(
-            self.inventory,
-            min(offer.need_kw, float(kw.sum())),
-            offer.hours,
-            circuit,
-            row,
-            kw,
-            least_share=np.maximum(1.0 - self.spread, 0.0) * fair,
-            most_share=np.minimum((1.0 + self.spread) * fair, 1.0),
-            must_stay=stay,
-        )
+        problem = self._problem(offer, circuit, row, fair)
         plan = solve(problem)
+        if plan.short_kw > 0.0 and problem.flow_room is not None:
+            # The cut alone cannot bring every branch within its limit: then none gets worse.
+            problem = replace(problem, flow_room=np.maximum(problem.flow_room, 0.0))
+            plan = solve(problem)
         price = marginal_cny_kw(problem)
-        rank[circuit, row] = _places(~plan.open, price, row)
-        rest = offer.may & ~open_up
-        others, at = np.nonzero(rest)
+        # What stays open is first, then the plan's, then what the measures hold beside it.
+        after = np.where(problem.stay, 0, np.where(plan.open, 1, 2))
+        rank[circuit, row] = _places(after, price, row)
+        others, at = np.nonzero(offer.may & ~np.isfinite(rank))
         turn = np.lexsort((at, others, offer.lot[at], offer.step[others, at]))
         rank[others[turn], at[turn]] = len(row) + np.arange(len(turn))
         return Ranking(
@@ -70,6 +73,37 @@ class LeastLoss:
                 "nodes": float(plan.nodes),
             },
         )
+
+    def _problem(self, offer: Offer, circuit: Rows, row: Rows, fair: Floats) -> ShedProblem:
+        kw = offer.kw[circuit, row]
+        flow_rows, flow_room = self._flows(offer.busbar[row], kw)
+        if flow_rows is not None and flow_room is not None:
+            # Flows of now are without what is open already; the plan is counted from all closed.
+            flow_room = flow_room + flow_rows @ offer.is_open[circuit, row].astype(np.float64)
+        return shed_problem(
+            self.inventory,
+            min(offer.need_kw, float(kw.sum())),
+            offer.hours,
+            circuit,
+            row,
+            kw,
+            least_share=np.maximum(1.0 - self.spread, 0.0) * fair,
+            most_share=np.minimum((1.0 + self.spread) * fair, 1.0),
+            must_stay=offer.stay[circuit, row],
+            flow_rows=flow_rows,
+            flow_room=flow_room,
+        )
+
+    def _flows(self, busbar: Rows, kw: Floats) -> tuple[Floats | None, Floats | None]:
+        """Return what opening each circuit adds to branches near their limits, and their room."""
+        if self.network is None:
+            return None, None
+        grows, room = self.network.rows()
+        if len(room) == 0:
+            return None, None
+        known = (busbar >= 0) & (busbar < grows.shape[1])
+        at = np.where(known, busbar, 0)
+        return np.where(known, grows[:, at], 0.0) * kw / KW_PER_MW, room
 
 
 def _width(offer: Offer) -> int:
@@ -87,10 +121,10 @@ def _opened_up(offer: Offer) -> NDArray[np.bool_]:
     return np.asarray(held & (measure <= last))
 
 
-def _places(after: NDArray[np.bool_], price: Floats, row: NDArray[np.int64]) -> Floats:
-    """Return the place of each circuit: those not `after` first, the cheapest first."""
+def _places(group: NDArray[np.int64], price: Floats, row: NDArray[np.int64]) -> Floats:
+    """Return the place of each circuit: group by group, the cheapest first."""
     places = np.empty(len(price))
-    places[np.lexsort((row, price, after))] = np.arange(len(price), dtype=np.float64)
+    places[np.lexsort((row, price, group))] = np.arange(len(price), dtype=np.float64)
     return places
 
 

@@ -91,7 +91,8 @@ class Platform(BaseLogic):
 
     def new_curtailment(self, typical_max_mw: float) -> Curtailment:
         """Return what opens circuits."""
-        return Curtailment(self.inventory, self.flexible, typical_max_mw)
+        network = self.network
+        return Curtailment(self.inventory, self.flexible, typical_max_mw, network=network)
 
     # -- what evolves beside the tables ------------------------------------------------------
 
