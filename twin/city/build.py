@@ -82,7 +82,7 @@ def build_city(spec: CitySpec) -> City:
     device_kw = _host_load(book, nameplates, figures)
     sites = with_branches(book.build(), spec.seed)
     if spec.chain_csv is None:
-        chain = build_chain(sites, districts, spec.seed)
+        chain = build_chain(sites, districts, spec.seed, spec.stock_scale)
         notes.append("supply graph: synthetic")
     else:
         chain = read_chain(spec.chain_csv, sites.n, names)

@@ -45,6 +45,7 @@ class CitySpec:
     weather_offset_c : added to the dry bulb
     sites_csv, fleet_csv, load_csv, chain_csv : the user's own, see `twin.city.own_files` and
         `twin.city.supply_chain`
+    stock_scale : factor on the synthetic stocks of the supply graph
     """
 
     year: int = 2027
@@ -64,6 +65,7 @@ class CitySpec:
     fleet_csv: Path | None = None
     load_csv: Path | None = None
     chain_csv: Path | None = None
+    stock_scale: float = 1.0
 
     @property
     def local_date(self) -> date:
@@ -81,6 +83,8 @@ class CitySpec:
             found.append(("city.max_load_mw", self.max_load_mw, "MW above 0"))
         if not 0.0 <= self.fleet_scale < float("inf"):
             found.append(("city.fleet_scale", self.fleet_scale, "0 or more"))
+        if not 0.0 <= self.stock_scale <= 100.0:
+            found.append(("city.stock_scale", self.stock_scale, "0 to 100"))
         if not -15.0 <= self.weather_offset_c <= 15.0:
             found.append(("city.weather_offset_c", self.weather_offset_c, "-15 to 15 °C"))
         if self.epw_day is not None and not _is_day(self.epw_day):

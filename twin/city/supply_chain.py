@@ -89,12 +89,15 @@ def _by_share(score: Floats, share: Floats, demand_kw: Floats) -> Rows:
     return np.asarray(np.argmax(score + level, axis=1), np.int64)
 
 
-def build_chain(sites: Columns, districts: Districts, seed: int) -> Columns:
+def build_chain(
+    sites: Columns, districts: Districts, seed: int, stock_scale: float = 1.0
+) -> Columns:
     """Return the edges of the supply graph, sorted by supplier and customer.
 
     Columns: ``supplier``, ``customer`` (int64 rows of `sites`), ``share`` of the customer's
     production that needs this input, ``stock_h`` (registered hours of the customer's full use).
-    No site supplies itself; loops over several sites occur, as in industry.
+    `stock_scale` is a factor on the stocks. No site supplies itself; loops over several sites
+    occur, as in industry.
     """
     names, links = branch_names()[0], DataRows("supply_links.csv")
     branch, district = sites.i8("branch"), sites.i8("district")
@@ -115,7 +118,7 @@ def build_chain(sites: Columns, districts: Districts, seed: int) -> Columns:
         split = draws.uniform(0.5, 1.5, chosen.shape)
         split *= float(row["share"]) / split.sum(axis=1, keepdims=True)
         low, high = float(row["stock_h_low"]), float(row["stock_h_high"])
-        stock_h = np.round(draws.uniform(low, high, chosen.shape), 1)
+        stock_h = np.round(stock_scale * draws.uniform(low, high, chosen.shape), 1)
         customer = np.repeat(takers, count)
         parts.append((chosen.ravel(), customer, split.ravel(), stock_h.ravel()))
     if not parts:

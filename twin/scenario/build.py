@@ -322,6 +322,7 @@ def _city_spec(scenario: Scenario, path: Path, day: date) -> CitySpec:
         sites_csv=None if city.sites is None else resolve(path, city.sites),
         fleet_csv=None if city.fleet is None else resolve(path, city.fleet),
         load_csv=None if city.load is None else resolve(path, city.load),
+        stock_scale=city.stock_scale,
         chain_csv=None if city.chain is None else resolve(path, city.chain),
     )
 

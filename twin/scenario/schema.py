@@ -77,6 +77,9 @@ class CitySection(Section):
         description="CSV of the supply graph between customers, columns supplier, customer, share "
         "and stock_h, relative to the scenario file",
     )
+    stock_scale: Annotated[float, Field(strict=True, ge=0, le=100)] = Field(
+        default=1.0, description="factor on the synthetic stocks of the supply graph, below 1: lean"
+    )
     load: FileName | None = Field(
         default=None,
         description="CSV of the day's sent-out load [MW], columns time and load_mw, relative to "
