@@ -81,6 +81,11 @@ def test_more_than_is_bid_is_short() -> None:
     done = market().clear(NOTICE, order(40.0), CAPABILITY)
     assert (done.mw, done.short_mw) == (pytest.approx(28.0), pytest.approx(12.0))
     assert done.award["icestore"] == pytest.approx([1.0, 0.0])
+    # Nothing is left that another clearing could award.
+    later = order().start_ms + HOUR_MS
+    all_in = market()
+    all_in.clear(order().start_ms, order(40.0), CAPABILITY)
+    assert not all_in.due(later, order(40.0), short_kw=9e9)
 
 
 def test_margin_is_awarded_on_top_and_pay_as_bid_pays_each_its_own() -> None:
@@ -126,6 +131,11 @@ def test_due_at_notice_start_and_change_and_the_state_comes_back() -> None:
     assert one.due(now, order())
     one.clear(now, order(), CAPABILITY)
     assert not one.due(now + 60_000, order())
+    later = now + 5 * 60_000
+    assert one.due(later, order(), short_kw=2000.0)
+    assert not one.due(now + 60_000, order(), short_kw=2000.0)  # too soon again
+    assert one.more_kw(2000.0) == pytest.approx(22_000.0)
+    assert one.more_kw(9e9) == pytest.approx(28_000.0)  # all that is bid
     tables = two.tables()
     for name, table in one.tables().items():
         tables[name].restore(table.arrays())

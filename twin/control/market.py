@@ -27,6 +27,9 @@ from twin.record.orders import Order, OrderForm, OrderKind
 from twin.record.table import Table
 from twin.units import KW_PER_MW
 
+SHORT_SHARE = 0.02  # of the order that may be missing before bids are cleared anew (assumed)
+AGAIN_MS = 2 * MINUTE_MS  # between two clearings for what is missing (assumed)
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -63,6 +66,7 @@ class Cleared:
     price_cny_kwh: float = 0.0
     asked_kw: float = 0.0
     awarded_kw: float = 0.0
+    left_kw: float = 0.0  # of bids that were not refused
 
 
 class Market:
@@ -126,16 +130,37 @@ class Market:
 
     # -- clearing --------------------------------------------------------------------------
 
-    def due(self, now_ms: int, order: Order) -> bool:
-        """Return whether `order` is to be cleared now: at the notice, at its start, if changed."""
+    def due(self, now_ms: int, order: Order, short_kw: float = 0.0) -> bool:
+        """Return whether `order` is to be cleared now.
+
+        That is at its notice, at its start, when it has changed, and when `short_kw` is missing
+        although awards are used up (a VPP has failed, devices are out of contact) and there are
+        bids left.
+        """
         last = self.cleared
         if (last.order_id, last.revision) != (order.id, order.revision):
             return True
-        return last.now_ms < order.start_ms <= now_ms
+        if last.now_ms < order.start_ms <= now_ms:
+            return True
+        missing = short_kw > SHORT_SHARE * max(last.asked_kw, 1.0)
+        return (
+            missing
+            and last.left_kw > NOTHING_KW
+            and now_ms >= max(last.now_ms, order.start_ms) + AGAIN_MS
+        )
+
+    def more_kw(self, short_kw: float) -> float:
+        """Return the reduction to clear for when `short_kw` of what was awarded is missing."""
+        last = self.cleared
+        return min(last.asked_kw + max(short_kw, 0.0), last.awarded_kw + last.left_kw)
 
     def award(self, kind: str) -> Floats:
         """Return the part of each device's capability that is awarded, float64[n]."""
         return self.memory[kind]["award"]
+
+    def awarded(self, capability: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Return by kind what is awarded of `capability` [kW]."""
+        return {k: kw * self.award(k) for k, kw in capability.items() if k in self.memory}
 
     def asked_kw(self, now_ms: int, order: Order) -> float:
         """Return the reduction to buy for `order`, without margin; infinite for a call.
@@ -161,6 +186,7 @@ class Market:
         *,
         asked_kw: float | None = None,
         network: tuple[Floats, Floats] | None = None,
+        given_kw: Mapping[str, Floats] | None = None,
     ) -> Clearing:
         """Award `order`; never raises, whatever the readings behind `capability` were.
 
@@ -170,6 +196,7 @@ class Market:
         live : by kind who is in service; None takes what is registered (有序接入)
         asked_kw : reduction to buy in place of the order's own
         network : (matrix[rows, busbars], room_mw[rows]), ``matrix @ reduction <= room``
+        given_kw : by kind what devices give already, which the room was measured with
         """
         if live is None:
             live = {k: live_devices(b.columns, now_ms) for k, b in self.bidders.items()}
@@ -188,9 +215,15 @@ class Market:
         wanted = asked * (1.0 + rules.reserve_margin)
         size = np.where(out[offers.agent], 0.0, size)
         allowed = Blocks(blocks.cost, size, blocks.district, blocks.busbar)
-        limits = None if network is None else NetworkLimits(*map(np.asarray, network))
+        limits = None
+        if network is not None:
+            known = NetworkLimits(*map(np.asarray, network)).usable()
+            moved = known.matrix @ self._by_busbar(known.matrix, given_kw)
+            limits = NetworkLimits(known.matrix, known.room_mw + moved)
         given = clear_blocks(allowed, wanted, self._district_room(allowed, asked), limits)
-        return self._keep(now_ms, order, offers, given, asked, refused)
+        left = float(size.sum()) - float(given.sum())
+        cleared = Cleared(order.id, order.revision, now_ms, 0.0, asked, float(given.sum()), left)
+        return self._keep(cleared, offers, given, refused)
 
     def _usable(
         self, kind: str, capability: Mapping[str, Floats], live: Mapping[str, Flags]
@@ -205,6 +238,16 @@ class Market:
             kw = np.where(live[kind], kw, 0.0)
         return kw
 
+    def _by_busbar(self, matrix: Floats, kw: Mapping[str, Floats] | None) -> Floats:
+        """Return what is given at each busbar of `matrix` [MW]."""
+        n = matrix.shape[1]
+        total = np.zeros(n)
+        for kind, known in self.bidders.items():
+            if kw is not None and kind in kw:
+                here = (known.busbar >= 0) & (known.busbar < n)
+                total += np.bincount(known.busbar[here], kw[kind][here], n)
+        return total / KW_PER_MW
+
     def _district_room(self, blocks: Blocks, asked_kw: float) -> Floats:
         """Return the most that each district may carry [kW]."""
         n = max(len(self.inventory.districts), int(blocks.district.max(initial=-1)) + 1, 1)
@@ -218,13 +261,12 @@ class Market:
         return room
 
     def _keep(
-        self, now_ms: int, order: Order, offers: Offers, given: Floats, asked_kw: float,
-        refused: Mapping[int, Answer],
-    ) -> Clearing:  # fmt: skip
+        self, cleared: Cleared, offers: Offers, given: Floats, refused: Mapping[int, Answer]
+    ) -> Clearing:
         """Remember the awards, report the bids, return both."""
         accepted = given > NOTHING_KW
         price = float(np.max(offers.price[accepted], initial=0.0))
-        awarded = float(given.sum())
+        awarded, asked_kw = cleared.awarded_kw, cleared.asked_kw
         if self.rules.pricing != "uniform" and awarded > 0.0:
             price = float(offers.price @ given) / awarded
         award: dict[str, Floats] = {}
@@ -239,10 +281,14 @@ class Market:
                 price if self.rules.pricing == "uniform" else self.bidders[kind].offer
             )
             award[kind] = table["award"].copy()
-        self.cleared = Cleared(order.id, order.revision, now_ms, price, asked_kw, awarded)
+        cleared.price_cny_kwh = price
+        self.cleared = cleared
         bids = bid_table(offers, given, self.kinds, self.aggregators, refused)
         rows = len(bids["mw"])
-        about = {"cleared_ms": np.full(rows, now_ms), "order": np.full(rows, order.id)}
+        about = {
+            "cleared_ms": np.full(rows, cleared.now_ms),
+            "order": np.full(rows, cleared.order_id),
+        }
         bids = {**about, **bids}
         self._report("bids", bids)
         finite = asked_kw if np.isfinite(asked_kw) else awarded
@@ -251,8 +297,8 @@ class Market:
             max(finite - awarded, 0.0) / KW_PER_MW, refused, bids,
         )  # fmt: skip
         figures = {
-            "cleared_ms": np.array([now_ms]),
-            "order": np.array([order.id]),
+            "cleared_ms": np.array([cleared.now_ms]),
+            "order": np.array([cleared.order_id]),
             "asked_mw": np.array([clearing.asked_mw]),
             "awarded_mw": np.array([clearing.mw]),
             "short_mw": np.array([clearing.short_mw]),
