@@ -224,7 +224,8 @@ class Curtailment:
         ranking = self.choice.rank(offer)
         # Whatever a choice says: what may not be opened has no rank.
         memory["rank"] = np.where(offer.may, ranking.rank, np.inf)
-        numbers.by_rank, numbers.plan = ranking.by_rank, name
+        numbers.by_rank = self.board.by_rank = ranking.by_rank
+        numbers.plan = name
         self.reports["cut_plan"] = cut_report.plan_row(now_ms, order.id, offer, ranking)
         return True
 
@@ -261,12 +262,12 @@ class Curtailment:
         scale = max(numbers.order_kw, 1e-6) if order.form is OrderForm.REDUCTION else asked
         out = closing
         if need > DEAD_BAND * scale or turn_kw > 0.0:
-            wanted = max(need, 0.0)
-            writes, kw = board.open(now_ms, wanted + turn_kw, fleet, order.warning_min)
-            numbers.turn_kw = float(np.clip(kw - wanted, 0.0, turn_kw))
+            writes, kw = board.open(now_ms, max(need + turn_kw, 0.0), fleet, order.warning_min)
+            # What is cut beyond the need already relieves others as well.
+            numbers.turn_kw = float(np.clip(kw - need, 0.0, turn_kw))
             out = out + writes
         elif need < -TOO_MUCH * scale and not closing:
-            out = out + board.close(now_ms, -need, trend, by_rank=numbers.by_rank)
+            out = out + board.close(now_ms, -need, trend)
         board.follow(numbers.barred)
         return out + board.insist(fleet)
 
@@ -289,7 +290,7 @@ class Curtailment:
         if numbers.turn_kw > 0.0:
             turn_kw, numbers.turn_kw = numbers.turn_kw, 0.0
             same = np.ones(rounds.n)
-            return self.board.close(now_ms, turn_kw, same, by_rank=False), 0.0
+            return self.board.close(now_ms, turn_kw, same, longest=True), 0.0
         out: list[SetPoint] = []
         if turns_soon(rounds, now_ms, order.end_ms):
             kw = rounds.open_kw + RESERVE * self._asked_kw(order)
@@ -312,9 +313,9 @@ class Curtailment:
             kw = (numbers.restore_kw, rounds.open_kw)
             step = step_kw(now_ms, numbers.ended_ms, kw, (load_mw, top_mw), self.forecast)
             if step >= kw[1]:
-                out += board.close_all(now_ms, by_rank=numbers.by_rank)
+                out += board.close_all(now_ms)
             else:
-                out += board.close(now_ms, step, np.ones(rounds.n), by_rank=numbers.by_rank)
+                out += board.close(now_ms, step, np.ones(rounds.n))
             board.follow(numbers.barred)
         else:
             # What still reads open is told again; then the warnings go.
@@ -343,7 +344,8 @@ class Curtailment:
         return self.board.behind.dark(kind)
 
     def restore_marks(self) -> None:
-        """Bring the dispatch in line with open circuits after a load."""
+        """Bring board and dispatch in line with what is remembered, after a load."""
+        self.board.by_rank = self.numbers.by_rank
         self.board.mark(self.numbers.barred)
 
     def _measure(self, fleet: Supervision, trend: Floats) -> Floats:

@@ -1,8 +1,8 @@
 """Rigid circuits: which may be opened, in which order, and what has become of them.
 
-The order is a rank from `twin.control.choice`; circuits not used under an order go before those
-that have had their turn. Protected customers and security load are in no list. A circuit is
-not closed before its least time off and not opened again before its least time on.
+The order is a rank from `twin.control.choice`; of one measure, circuits not used under an order
+go before those that have had their turn. Protected customers and security load are in no list.
+A circuit is not closed before its least time off and not opened again before its least time on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS
 from twin.control.baseline import keyed_fraction
+from twin.control.measures import measure_of
 from twin.control.memory import whole
 from twin.control.supervision import Supervision
 from twin.record.exchange import Inventory
@@ -192,12 +193,20 @@ class Rounds:
         fresh = now_ms - whole(self.memory, "opened_ms") < least_ms
         return np.asarray((self.memory["open"] > 0.0) & fresh)
 
-    def queue(self, fleet: Supervision, now_ms: int) -> tuple[Rows, Rows, Floats]:
-        """Return circuits that may be opened, in order: circuit, terminal row, demand [kW]."""
+    def queue(
+        self, fleet: Supervision, now_ms: int, *, by_rank: bool = False
+    ) -> tuple[Rows, Rows, Floats]:
+        """Return circuits that may be opened, in order: circuit, terminal row, demand [kW].
+
+        By rank as a plan has it; else measure by measure those first that had no turn yet.
+        """
         circuit, row = np.nonzero(self.may_open(fleet, now_ms))
         kw = self.demand_kw(fleet)[circuit, row]
         rank, used = self.memory["rank"][circuit, row], self.memory["used"][circuit, row]
-        turn = np.lexsort((row, circuit, rank, used))
+        turn = np.lexsort((row, circuit, rank))
+        if not by_rank:
+            measure = measure_of(whole(self.memory, "step")[circuit, row])
+            turn = np.lexsort((row, circuit, rank, used, measure))
         return circuit[turn], row[turn], kw[turn]
 
     def opened(self, now_ms: int, *, by_rank: bool) -> tuple[Rows, Rows]:

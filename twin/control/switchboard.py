@@ -27,18 +27,23 @@ class Switchboard:
     Parameters
     ----------
     flexible : response whose devices may stand behind circuits
+
+    Attributes
+    ----------
+    by_rank : circuits are opened and given back strictly by rank, as a plan has it
     """
 
     def __init__(self, inventory: Inventory, rules: LoadRules, flexible: Response) -> None:
         self.rounds = Rounds(inventory, rules)
         self.behind = BehindCircuits(inventory, self.rounds)
         self.flexible = flexible
+        self.by_rank = False
 
     def warn(self, now_ms: int, kw: float, fleet: Supervision) -> list[SetPoint]:
         """Show the warning at the sites that are next until `kw` are told, open ones counted."""
         memory = self.rounds.memory
         warned = memory["warned"] > 0.0
-        _, row, demand = self.rounds.queue(fleet, now_ms)
+        _, row, demand = self.rounds.queue(fleet, now_ms, by_rank=self.by_rank)
         told = float(demand[warned[row]].sum()) + self.rounds.open_kw
         new = ~warned[row]
         row, demand = row[new], demand[new]
@@ -54,7 +59,7 @@ class Switchboard:
     ) -> tuple[list[SetPoint], float]:
         """Open what is next, warned long enough; return set-points and their demand [kW]."""
         memory, told_ms = self.rounds.memory, self.rounds.warned_ms
-        circuit, row, kw = self.rounds.queue(fleet, now_ms)
+        circuit, row, kw = self.rounds.queue(fleet, now_ms, by_rank=self.by_rank)
         out: list[SetPoint] = []
         told = memory["warned"][row] > 0.0
         if float(kw[told].sum()) < need_kw:
@@ -67,9 +72,11 @@ class Switchboard:
         out += self._switch(now_ms, circuit[chosen], row[chosen], is_open=True)
         return out, float(kw[chosen].sum())
 
-    def close(self, now_ms: int, kw: float, trend: Floats, *, by_rank: bool) -> list[SetPoint]:
+    def close(
+        self, now_ms: int, kw: float, trend: Floats, *, longest: bool = False
+    ) -> list[SetPoint]:
         """Give back circuits up to `kw`: by the rank of the plan, or those open longest."""
-        circuit, row = self.rounds.opened(now_ms, by_rank=by_rank)
+        circuit, row = self.rounds.opened(now_ms, by_rank=self.by_rank and not longest)
         demand = self.rounds.memory["ref_kw"][circuit, row] * trend[row]
         # A circuit that is too large by itself does not keep the others waiting.
         demand[demand > kw] = 0.0
@@ -96,9 +103,9 @@ class Switchboard:
             out += _write(f"circuit_{c + 1}", np.flatnonzero(to_close & ~unheard), 1.0)
         return out
 
-    def close_all(self, now_ms: int, *, by_rank: bool) -> list[SetPoint]:
+    def close_all(self, now_ms: int) -> list[SetPoint]:
         """Give back everything that has had its least time off."""
-        circuit, row = self.rounds.opened(now_ms, by_rank=by_rank)
+        circuit, row = self.rounds.opened(now_ms, by_rank=self.by_rank)
         return self._switch(now_ms, circuit, row, is_open=False)
 
     def unwarn(self) -> list[SetPoint]:

@@ -13,15 +13,16 @@ from twin.clock import MINUTE_MS
 from twin.control.memory import whole
 from twin.control.rounds import Rounds
 
-TURN_PART = 0.04  # of the open demand changes places every two minutes (assumed)
-TURN_MIN = 2.0 / TURN_PART  # to change all of it
+TURN_PART = 0.04  # of the open demand changes places at a time (assumed)
+TURN_MIN = 3.0 / TURN_PART  # to change all of it: open, close, settle
+HURRY_MIN = 6.0  # before its longest time off a circuit hurries: twice the pace (assumed)
 TOLD_MIN = 15.0  # those who come next are warned so long before (assumed)
 
 
 def _begin_ms(rounds: Rounds) -> float:
     """Return for how long a circuit is open when turns begin, so that all are over in time."""
     most = rounds.rules.switching.most_off_min
-    return max(most - TURN_MIN, rounds.rules.switching.min_off_min, 0.5 * most) * MINUTE_MS
+    return max(most - TURN_MIN, rounds.rules.switching.min_off_min) * MINUTE_MS
 
 
 def _tired(rounds: Rounds, now_ms: int, end_ms: int, ahead_ms: float = 0.0) -> NDArray[np.bool_]:
@@ -40,6 +41,9 @@ def turns_soon(rounds: Rounds, now_ms: int, end_ms: int) -> bool:
 
 def due_kw(rounds: Rounds, now_ms: int, end_ms: int) -> float:
     """Return the demand that should change places now, at the reference minute [kW]."""
-    ref, held = rounds.memory["ref_kw"], rounds.memory["open"] > 0.0
-    tired_kw = float(ref[_tired(rounds, now_ms, end_ms)].sum())
-    return min(tired_kw, TURN_PART * float(ref[held].sum()))
+    ref = rounds.memory["ref_kw"]
+    tired = _tired(rounds, now_ms, end_ms)
+    limit_ms = (rounds.rules.switching.most_off_min - HURRY_MIN) * MINUTE_MS
+    hurry = tired & (now_ms - whole(rounds.memory, "opened_ms") >= limit_ms)
+    pace_kw = TURN_PART * rounds.open_kw
+    return min(float(ref[tired].sum()), max(pace_kw, min(float(ref[hurry].sum()), 2.0 * pace_kw)))
