@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -61,3 +63,22 @@ def _silent(
     phase: str, fraction: float, now_ms: int | None = None, speed: float | None = None
 ) -> None:
     """Hear of progress and say nothing."""
+
+
+def main(names: Sequence[str]) -> None:
+    """Print the golden table of each scenario as it comes out now, to be looked at and pasted.
+
+    python -m tests.scenarios.golden comm-loss
+    """
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            found = found_verdicts(run_shipped(name, Path(folder) / "run"))
+        sys.stdout.write(f"{name}\n")
+        for key, (passed, value) in found.items():
+            shown = None if value is None else float(f"{value:.3g}")
+            if "@" not in key and value is not None:
+                sys.stdout.write(f'    "{key}": ({passed}, {shown}),\n')
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
