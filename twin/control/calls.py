@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 
 FEEDBACK = 0.5  # of what melting is off its aim goes into the limit each minute (assumed)
 MOST_OFFSET_C = 4.0
+LEAST_LIMIT = 0.01  # of the rating: all that can be deferred, without a command to stop
 
 
 class SustainedCall:
@@ -120,6 +121,8 @@ class SustainedCall:
             # Vehicles stay for hours here: one that comes between two writes loses a minute.
             limit = flex.promised_kw(watch, np.zeros(watch.n))
             feed = ("v2g_kw", watch.or_zero("v2g_available_kw"))
+        elif kind == "shorepower":  # berths keep what cannot be deferred by themselves
+            limit = LEAST_LIMIT * watch.rated_kw
         elif kind == "hydrogen":
             tank, rated = column.f8("tank_kg"), column.f8("fuelcell_kw")
             feed = ("fuelcell_kw", flex.fuelcell_kw(watch, tank, rated, hours))

@@ -120,13 +120,17 @@ class Capability:
         if kind == "aircon":
             floor, most = column.f8("floor_m2"), column.f8("comfort_max_c")
             hours = window.lead_h + window.hours
-            return flex.aircon(watch, floor, most, self.demand_kw(kind), hours).up_kw
+            up = flex.aircon(watch, floor, most, self.demand_kw(kind), hours).up_kw
+            return up * self._still_open(now_ms, points)
         if kind == "icestore":
             return holding.ice(watch, self._learned(kind, points, watch.or_zero("melt_kw")), window)
         if kind == "charging":
-            waits, share = column.i8("use") == flex.WAITS, [plans.drawn_share(at) for at in points]
-            up = holding.chargers(watch, waits, plans.use, share, window)
-            feed = holding.vehicles_feed(watch, plans.use, len(share[0]), window)
+            waits, share = (
+                column.i8("use") == flex.WAITS,
+                [plans.drawn_share(kind, at) for at in points],
+            )
+            up = holding.chargers(watch, waits, plans.use[kind], share, window)
+            feed = holding.vehicles_feed(watch, plans.use[kind], len(share[0]), window)
             return up + self._within_export(kind, feed)
         if kind == "industry":
             # What is read now shows the minute before.
@@ -146,6 +150,19 @@ class Capability:
             up = holding.electrolysers(watch, draws, window)
             feed = flex.fuelcell_kw(watch, tank, rated, window.hours)
         return up + self._within_export(kind, feed)
+
+    def _still_open(self, now_ms: int, points: list[int]) -> Floats:
+        """Return what part of its present cooling each building will draw, 1 at the most.
+
+        Of those of one use some will close: what the use drew at that time of day over what it
+        drew at this one.
+        """
+        plans, part = self.plans, np.zeros(len(self.plans.drawn_share("aircon", now_ms)))
+        now = plans.drawn_share("aircon", now_ms - MINUTE_MS)
+        for at_ms in points:
+            ratio = plans.drawn_share("aircon", at_ms) / np.maximum(now, 1e-6)
+            part += np.where(np.isfinite(ratio), np.clip(ratio, 0.0, 1.0), 1.0)
+        return (part / len(points))[plans.use["aircon"]]
 
     def _within_export(self, kind: str, feed_kw: Floats) -> Floats:
         """Return `feed_kw` as far as the owner's control lets devices of `kind` feed.

@@ -159,10 +159,11 @@ def chargers(
     need = watch.or_zero("energy_needed_kwh") / CHARGER_EFFICIENCY
     rated, frees, leasts = (np.bincount(use, x, groups) for x in (watch.rated_kw, free, least))
     slower = np.clip(leasts / np.maximum(frees, 1e-6), 0.0, 1.0)
-    own_h = np.clip(need / np.maximum(free, 1e-6), 0.1, 12.0)
+    # The few vehicles of a station do not finish at random: a half is done when half is in.
+    own_h = 2.0 * np.clip(need / np.maximum(free, 1e-6), 0.1, 12.0)
     total = np.zeros(watch.n)
     for at_h, share in zip(window.points_h(), drawn_share, strict=True):
-        stay = free * np.exp(-at_h / own_h)
+        stay = free * np.maximum(1.0 - at_h / own_h, 0.0)
         all_kw = np.where(np.isfinite(share), share * rated, frees)
         come_kw = np.maximum(all_kw - np.bincount(use, stay, groups), 0.0)
         come = (come_kw / np.maximum(rated, 1e-9))[use] * watch.rated_kw

@@ -2,9 +2,9 @@
 
 `twin.control.owner` follows batteries minute by minute. Here the last time a tariff period was
 seen tells how much ice is melted in it, and the same hour of the day before what lines,
-electrolysers and swap stations draw, tariff and shifts included. Chargers have no owner's plan
-but a day: what their group drew at this time. Learned while nobody commands; what was never
-seen says nothing (NaN).
+electrolysers and swap stations draw, tariff and shifts included. Chargers and buildings have no
+owner's plan but a day: what those of one use drew at this time. Learned while nobody commands;
+what was never seen says nothing (NaN).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PERIODS = 4
 QUARTERS = 96
 HOURS = 24
 FORGET = 1.0 / 30.0  # per minute of a tariff period, as other habits (assumed)
-GROUPS = 3  # uses of charging stations
+USES = {"charging": 3, "aircon": 5}  # of stations and buildings
 # What is kept, and how many rows: by tariff period or by hour of the day.
 KEPT = {"icestore": PERIODS, "hydrogen": HOURS, "swap": HOURS, "industry": HOURS}
 
@@ -45,12 +45,15 @@ class OwnerPlans:
                 names = tuple(str(row) for row in range(rows))
                 self.memory[kind] = Table(names, inventory.kinds[kind].n)
                 self.memory[kind].block[:] = np.nan
-        charging = inventory.kinds.get("charging")
-        if charging is not None and charging.n > 0:
-            use = np.clip(charging.columns.i8("use"), 0, GROUPS - 1)
-            self.use, self.rated_kw = use, charging.columns.f8("rated_kw")
-            day = np.full((GROUPS, QUARTERS), np.nan)
-            self.memory["charging"] = Table((), 0, {"day": day})
+        self.use: dict[str, NDArray[np.int64]] = {}
+        self.rated_kw: dict[str, Floats] = {}
+        for kind, uses in USES.items():
+            if kind in inventory.kinds and inventory.kinds[kind].n > 0:
+                columns = inventory.kinds[kind].columns
+                self.use[kind] = np.clip(columns.i8("use"), 0, uses - 1)
+                self.rated_kw[kind] = columns.f8("rated_kw")
+                day = np.full((uses, QUARTERS), np.nan)
+                self.memory[kind] = Table((), 0, {"day": day})
 
     def tables(self) -> dict[str, Table]:
         """Return everything that evolves."""
@@ -74,8 +77,8 @@ class OwnerPlans:
                 continue
             watch = fleet.watch[kind]
             seen = watch.fresh(now_ms, MINUTE_MS - 1) & ~touched(kind)
-            if kind == "charging":
-                self._learn_day(now_ms, -watch.get("power_kw"), seen)
+            if kind in USES:
+                self._learn_day(kind, now_ms, -watch.get("power_kw"), seen)
                 continue
             value = watch.get("melt_kw") if kind == "icestore" else -watch.get("power_kw")
             known = self.memory[kind].block[self._row(kind, now_ms - MINUTE_MS)]
@@ -86,12 +89,12 @@ class OwnerPlans:
             news = np.where(np.isnan(known), value, known + forget * (value - known))
             np.copyto(known, news, where=seen & np.isfinite(news))
 
-    def _learn_day(self, now_ms: int, demand_kw: Floats, seen: Flags) -> None:
-        """Note what the stations of each use draw for their rating at this time of day."""
+    def _learn_day(self, kind: str, now_ms: int, demand_kw: Floats, seen: Flags) -> None:
+        """Note what devices of each use draw for their rating at this time of day."""
         seen = seen & np.isfinite(demand_kw)
-        day = self.memory["charging"]["day"]
-        total = np.bincount(self.use[seen], demand_kw[seen], GROUPS)
-        rated = np.bincount(self.use[seen], self.rated_kw[seen], GROUPS)
+        day, use = self.memory[kind]["day"], self.use[kind][seen]
+        total = np.bincount(use, demand_kw[seen], USES[kind])
+        rated = np.bincount(use, self.rated_kw[kind][seen], USES[kind])
         quarter = minute_of_day(now_ms - MINUTE_MS) // 15
         day[:, quarter] = np.where(rated > 0.0, total / np.maximum(rated, 1e-9), day[:, quarter])
 
@@ -107,9 +110,9 @@ class OwnerPlans:
         row: Floats = self.memory[kind].block[self._row(kind, at_ms)]
         return row
 
-    def drawn_share(self, at_ms: int) -> Floats:
-        """Return float64[uses], what charging stations draw for their rating at `at_ms`."""
-        return self.memory["charging"]["day"][:, minute_of_day(at_ms) // 15]
+    def drawn_share(self, kind: str, at_ms: int) -> Floats:
+        """Return float64[uses], what devices of `kind` draw for their rating at `at_ms`."""
+        return self.memory[kind]["day"][:, minute_of_day(at_ms) // 15]
 
 
 __all__ = ["OwnerPlans"]
