@@ -68,6 +68,7 @@ SITE_FIELDS = (
     _flag("terminal"),
     _flag("protected"),
     _flag("public"),
+    _flag("restricted"),
     Field("branch", -1.0, 16.0, -1.0, "row of a branch, or -1 to be drawn", whole=True),
     Field("value_cny_kwh", -1.0, 1e4, -1.0, "CNY/kWh lost when not served, or -1: the branch's"),
     Field("busbar", -1.0, 1e6, -1.0, "row of a busbar, or -1 to be attached", whole=True),

@@ -32,6 +32,7 @@ SITE_COLUMNS: dict[str, tuple[str, float]] = {
     "aggregator": ("i8", -1),
     "enrolled": ("?", 0),
     "public": ("?", 0),
+    "restricted": ("?", 0),
     "branch": ("i8", -1),
     "value_cny_kwh": ("f8", -1.0),
 }

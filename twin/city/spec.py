@@ -120,7 +120,8 @@ class City:
     sites : one row a customer: district, sector, busbar (-1 until `attach_sites`), demand_kw
         (registered maximum), host_kw (expected host load at the city's maximum),
         contracted_kw, export_limit_kw, security_share and circuit_share_1..4 (of host load),
-        terminal, protected, aggregator (-1 none), enrolled, public, branch, value_cny_kwh
+        terminal, protected, aggregator (-1 none), enrolled, public, restricted (限制类: first to
+        be cut, nobody unless a file says so), branch, value_cny_kwh
     nameplates : by kind, registered
     aggregators : virtual power plants, see `twin.city.aggregators`
     chain : supply graph between sites, see `twin.city.supply_chain`
