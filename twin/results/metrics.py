@@ -15,6 +15,7 @@ from twin.record.history import History
 from twin.record.monitor import DEVICE_KINDS, listed_kinds
 from twin.record.onboarding import live
 from twin.results.emissions import emission_figures
+from twin.results.market import market_figures
 from twin.units import KW_PER_MW
 from twin.verify import Evidence, Pair, Verdict, baseline_figures, sustained_figures
 
@@ -224,6 +225,7 @@ def _order(given: Evidence) -> dict[str, object]:
         "by_kind_mw": reduction_by_kind_mw(pair, order.full_by_ms, order.end_ms),
         "flexibility": sustained_figures(given),
         "baselines": baseline_figures(given),
+        "market": market_figures(given),
         "interrupted_sites": int(
             (np.asarray(given.run.table("site.interrupted", span.first, span.stop)) > 0)
             .any(axis=0)
