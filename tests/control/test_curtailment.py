@@ -250,3 +250,65 @@ def test_a_mild_level_trips_nobody() -> None:
     assert opened[:3].any()
     assert not opened[3].any()
     assert not (opened & rounds.flexible).any()
+
+
+def held(city: FakeCity, logic: Platform, until_ms: int, *notices: Notice, spoil=None) -> None:  # type: ignore[no-untyped-def]
+    """Run to `until_ms`; `spoil` may change the city's load as it is read."""
+    while city.now_ms < until_ms:
+        now = city.now_ms
+        readings = city.readings(logic.plan(now))
+        if spoil is not None and "city" in readings:
+            readings["city"].value[0] = spoil(now, readings["city"].value[0])
+        news = [n for n in notices if n.now_ms == now]
+        city.apply(logic.digest(now, readings, news).setpoints)
+        city.step()
+
+
+def test_a_changed_order_is_planned_anew() -> None:
+    city, logic = FakeCity(RIGID, START - 30 * MINUTE_MS), Platform()
+    logic.start(RIGID, replace(CALENDAR, load_rules=TURNS))
+    small = replace(order(10.0), notice_ms=city.now_ms)
+    large = replace(small, revision=1, mw=20.0)
+    later = START + 20 * MINUTE_MS
+    told = Notice(city.now_ms, NoticeKind.ORDER, small), Notice(later, NoticeKind.CHANGE, large)
+    held(city, logic, later, *told)
+    before = logic.curtailment.numbers.total_kw
+    held(city, logic, later + 20 * MINUTE_MS, *told)
+    numbers = logic.curtailment.numbers
+    assert 9_800.0 <= before <= 11_000.0
+    assert 19_600.0 <= numbers.total_kw <= 22_000.0
+    assert numbers.plan == "cut.1"
+
+
+def test_a_cap_does_not_fall_for_a_reading_that_cannot_be() -> None:
+    city, logic = FakeCity(RIGID, START - 30 * MINUTE_MS), Platform()
+    logic.start(RIGID, replace(CALENDAR, load_rules=TURNS))
+    cap = replace(order(185.0, OrderForm.CAP), notice_ms=city.now_ms)
+    odd = {START + 31 * MINUTE_MS: 0.0, START + 35 * MINUTE_MS: 1e9, START + 36 * MINUTE_MS: np.nan}
+
+    def spoil(now: int, load: np.ndarray) -> np.ndarray:
+        return np.full_like(load, odd[now]) if now in odd else load
+
+    told = Notice(city.now_ms, NoticeKind.ORDER, cap)
+    held(city, logic, START + 30 * MINUTE_MS, told, spoil=spoil)
+    opened = logic.curtailment.rounds.memory["open"].sum()
+    held(city, logic, START + 38 * MINUTE_MS, told, spoil=spoil)
+    assert opened > 0
+    assert logic.curtailment.rounds.memory["open"].sum() == pytest.approx(opened, rel=0.15)
+    assert city.meter.sum() / 1000.0 <= 185.0
+
+
+def test_a_level_bars_the_kinds_of_graver_measures() -> None:
+    measures = tuple(replace(m, level=1) if m.name == "shift" else m for m in TURNS.measures)
+    rules = replace(TURNS, measures=measures)
+    commanded = []
+    for level in (1, 3):
+        city, logic = FakeCity(INVENTORY, START - 30 * MINUTE_MS), Platform()
+        logic.start(INVENTORY, replace(CALENDAR, load_rules=rules))
+        told = Notice(
+            city.now_ms, NoticeKind.ORDER, replace(order(level=level), notice_ms=city.now_ms)
+        )
+        held(city, logic, START + 10 * MINUTE_MS, told)
+        commanded.append(np.isfinite(city.set["charging", "limit_kw"]).sum())
+    assert commanded[0] > 0
+    assert commanded[1] == 0

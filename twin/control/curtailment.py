@@ -39,6 +39,8 @@ DEAD_BAND = 0.006  # of the order; smaller errors switch nothing
 TOO_MUCH = 0.04  # of the order above the aim: from here circuits are given back
 FLEXIBLE_PART = 0.85  # of what flexible means can sustain is counted on (assumed)
 LEAD_MS = 3 * MINUTE_MS
+JUMP, JUMP_MS = 0.25, 3 * MINUTE_MS  # of the maximum load: not believed at once (assumed)
+MOST_OFF = 0.3  # that a day's load is off its forecast (assumed)
 
 
 @dataclass(slots=True)
@@ -59,6 +61,8 @@ class CutNumbers:
     total_kw: float = 0.0
     target_kw: float = 0.0
     highest_mw: float = 0.0
+    seen_mw: float = 0.0
+    seen_ms: int = -(10**15)
     scale: float = 1.0
     plan: str = ""
     by_rank: bool = False
@@ -126,15 +130,21 @@ class Curtailment:
         with_flexible: bool,
     ) -> list[SetPoint]:  # fmt: skip
         """Return this minute's set-points under `order` (the one to serve now, if any)."""
-        numbers = self.numbers
+        numbers, load_mw = self.numbers, self._believed(now_ms, load_mw)
         if load_mw is not None:
             numbers.highest_mw = max(numbers.highest_mw, load_mw)
         if order is not None and order.id != numbers.order_id and numbers.stage == "idle":
-            highest = numbers.highest_mw
-            self.numbers = numbers = CutNumbers(order.id, "known", highest_mw=highest)
+            self.numbers = numbers = CutNumbers(
+                order.id,
+                "known",
+                highest_mw=numbers.highest_mw,
+                seen_mw=numbers.seen_mw,
+                seen_ms=numbers.seen_ms,
+            )
             self.rounds.memory["warned"] = 0.0
             if load_mw is not None:
-                numbers.scale = self.forecast.scale(now_ms, load_mw)
+                scale = self.forecast.scale(now_ms, load_mw)
+                numbers.scale = float(np.clip(scale, 1.0 - MOST_OFF, 1.0 + MOST_OFF))
         mine = order is not None and order.id == numbers.order_id
         if numbers.stage in ("known", "hold") and (
             not mine or (order is not None and now_ms >= order.end_ms)
@@ -155,6 +165,17 @@ class Curtailment:
         if numbers.stage == "restore":
             out += self._restore(now_ms, fleet, load_mw)
         return out
+
+    def _believed(self, now_ms: int, load_mw: float | None) -> float | None:
+        """Return the metered load, None where it cannot be: a jump that does not last."""
+        numbers = self.numbers
+        if load_mw is None or not np.isfinite(load_mw):
+            return None
+        lately = 0 <= now_ms - numbers.seen_ms <= JUMP_MS
+        if lately and abs(load_mw - numbers.seen_mw) > JUMP * self.max_load_mw:
+            return None
+        numbers.seen_mw, numbers.seen_ms = load_mw, now_ms
+        return load_mw
 
     # -- what is used ----------------------------------------------------------------------
 
