@@ -36,8 +36,6 @@ Rows = Mapping[str, NDArray[np.generic]]
 HORIZONS_MIN = (30, 60, 120)
 LEAD_MS = 15 * MINUTE_MS
 STEP_MS = 5 * MINUTE_MS  # of the owners' forecast
-# Kinds whose owners' controls share what a site's meter leaves (twin registers: 防逆流).
-AT_METER = ("solar", "charging", "swap", "hydrogen", "storage")
 
 
 class Capability:
@@ -228,8 +226,9 @@ class Capability:
     def at_meter_kw(self, watch: Watch, others: Mapping[str, Sustained]) -> tuple[Floats, Floats]:
         """Return what each battery may feed and draw before its site's meter bounds it [kW].
 
-        The meter may feed no more than the export limit and draw no more than is contracted;
-        what it leaves is shared by rating. Where no meter was heard the rating stands alone.
+        The meter may feed no more than the export limit and draw no more than is contracted.
+        Owners' controls share what it leaves minute by minute, so that all of it is soon with
+        those who want it: the batteries. Where no meter was heard the rating stands alone.
         """
         power, site = watch.or_zero("power_kw"), self.columns["storage"].i8("site")
         rated = self.columns["storage"].f8("rated_kw")
@@ -257,10 +256,9 @@ class Capability:
         sites, n = self.inventory.sites, self.inventory.sites.n
         agent = sites.i8("aggregator") if "aggregator" in sites else np.full(n, -1, np.int64)
         self.rated_at_site = np.zeros(n)
-        for kind in AT_METER:
-            if kind in self.inventory.kinds:
-                c = self.inventory.kinds[kind].columns
-                self.rated_at_site += np.bincount(c.i8("site"), c.f8("rated_kw"), n)
+        if "storage" in self.columns:
+            c = self.columns["storage"]
+            self.rated_at_site += np.bincount(c.i8("site"), c.f8("rated_kw"), n)
         self.group: dict[str, NDArray[np.int64]] = {}
         self.groups: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self.connected_mw: dict[str, Floats] = {}
