@@ -19,10 +19,12 @@ from twin.control.baseline import Counterfactual, Habits, keyed_fraction
 from twin.control.pacing import Desk
 from twin.control.supervision import Supervision
 from twin.record.exchange import Inventory, SetPoint
+from twin.record.onboarding import live
 from twin.record.table import Table
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Parts = Mapping[str, Floats]  # by kind float64[n], 0 to 1: asked of each device's capability
 
 LIMITED = ("icestore", "charging", "swap", "hydrogen", "shorepower")
 QUARTERS = 32  # of the owners' forecast that is kept: 8 h
@@ -57,6 +59,8 @@ class Levers:
         ):
             if kind in self.kinds:
                 self.memory[kind] = Table(rows, self.columns[kind].n)
+        # Of VPPs that may not take part in the order.
+        self.barred = {k: Table(("barred",), c.n) for k, c in self.columns.items()}
         self.waits, self.one_more_kw = np.zeros(0, np.bool_), np.zeros(0)
         if "charging" in self.kinds:
             column = self.columns["charging"]
@@ -69,13 +73,15 @@ class Levers:
 
     def tables(self) -> dict[str, Table]:
         """Return everything that evolves."""
-        return {f"{self.name}.levers.{k}": t for k, t in self.memory.items()}
+        barred = {f"{self.name}.barred.{k}": t for k, t in self.barred.items()}
+        return barred | {f"{self.name}.levers.{k}": t for k, t in self.memory.items()}
 
     # -- what there is ---------------------------------------------------------------------
 
     def usable(self, kind: str, now_ms: int, fleet: Supervision, everyone: bool) -> Flags:
-        """Return who can be dispatched: enrolled, heard, not behind an open circuit."""
+        """Return who can be dispatched: enrolled, live, heard, let by the market, supplied."""
         use = self.enrolled[kind] & fleet.watch[kind].fresh(now_ms)
+        use &= live(self.columns[kind], now_ms) & (self.barred[kind]["barred"] == 0.0)
         if not everyone:
             use &= ~self.without.held_out[kind]
         if kind in self.out:
@@ -169,6 +175,8 @@ class Levers:
 
     def begin(self, fleet: Supervision) -> None:
         """Forget the order before."""
+        for table in self.barred.values():
+            table["barred"] = 0.0
         for kind, table in self.memory.items():
             if kind == "storage":
                 table["ceiling_kw"] = self.columns[kind].f8("rated_kw")
@@ -181,9 +189,9 @@ class Levers:
                 table.block[:] = 0.0
 
     def limits(
-        self, now_ms: int, end_ms: int, up: Mapping[str, Floats], part: float, fleet: Supervision
+        self, now_ms: int, end_ms: int, up: Mapping[str, Floats], parts: Parts, fleet: Supervision
     ) -> list[SetPoint]:
-        """Let the limited kinds give `part` of what they can."""
+        """Let the limited kinds give `parts` of what they can."""
         out: list[SetPoint] = []
         hours = max((end_ms - now_ms) / HOUR_MS, 0.25)
         for kind in LIMITED:
@@ -192,7 +200,7 @@ class Levers:
             rows = np.flatnonzero((up[kind] > 0.0) | self.without.touched(kind))
             if len(rows) == 0:
                 continue
-            watch, given = fleet.watch[kind], up[kind]
+            watch, given, part = fleet.watch[kind], up[kind], parts[kind]
             extra: tuple[str, Floats] | None = None
             if kind in ("charging", "swap"):
                 extra = ("v2g_kw", watch.or_zero("v2g_available_kw"))
@@ -204,7 +212,7 @@ class Levers:
             out += self.limit(now_ms, kind, rows, limit[rows], fleet)
             if extra is not None:
                 able = rows[extra[1][rows] > 0.0]
-                out += self.desk.put(now_ms, kind, extra[0], able, part * extra[1][able])
+                out += self.desk.put(now_ms, kind, extra[0], able, (part * extra[1])[able])
             self.without.touch(kind, rows)
         return out
 
@@ -228,13 +236,13 @@ class Levers:
         return np.clip(most, 0.0, MOST_OFFSET_C)
 
     def buildings(
-        self, now_ms: int, part: float, up: Mapping[str, Floats], fleet: Supervision
+        self, now_ms: int, parts: Parts, up: Mapping[str, Floats], fleet: Supervision
     ) -> list[SetPoint]:
         """Raise set-points by one minute's drift, up to the comfort limit."""
         if "aircon" not in up:
             return []
         offset = self.memory["aircon"]["offset_c"]
-        rise = offset + flex.DRIFT_C_H * part / 60.0
+        rise = offset + flex.DRIFT_C_H * parts["aircon"] / 60.0
         offset[:] = np.minimum(rise, self.most_offset_c())
         rows = np.flatnonzero((up["aircon"] > 0.0) | self.without.touched("aircon"))
         self.without.touch("aircon", rows)
@@ -284,11 +292,13 @@ class Levers:
         ceiling[:] = np.where(short, np.maximum(power, 0.0), np.minimum(ceiling * 1.01, rated))
 
     def batteries(
-        self, now_ms: int, total_kw: float, use: Flags, fleet: Supervision
-    ) -> tuple[list[SetPoint], float]:
+        self, now_ms: int, total_kw: float, use: Flags, fleet: Supervision,
+        weight: Floats | float = 1.0,
+    ) -> tuple[list[SetPoint], float]:  # fmt: skip
         """Bring the batteries in `use` to `total_kw` (into the grid); return what is missing.
 
-        Discharge is shared by stock, charging by room, so that all run out together.
+        Discharge is shared by stock, charging by room, so that all run out together; `weight`
+        is what a battery's feed counts for where the network is tight.
         """
         owners = self.habits.owners
         if owners is None:
@@ -297,7 +307,7 @@ class Levers:
         if total_kw >= 0.0:
             most = np.minimum(watch.or_zero("discharge_limit_kw"), table["ceiling_kw"])
             stock = owners.stock_kwh(watch.or_zero("soc"))
-            power = flex.share_out(total_kw, np.where(use, most, 0.0), stock)
+            power = flex.share_out(total_kw, np.where(use, most, 0.0), weight * stock)
         else:
             most = watch.or_zero("charge_limit_kw")
             full = np.maximum(owners.memory["full"], watch.or_zero("soc") + 0.01)

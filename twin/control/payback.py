@@ -77,7 +77,7 @@ def quarter_hours(now_ms: int, quarters: int) -> Floats:
     """Return float64[quarters], how long each lasts from now on [h]; the first one is cut."""
     hours = np.full(quarters, 0.25)
     hours[0] -= (now_ms % QUARTER_MS) / HOUR_MS
-    return np.maximum(hours, MINUTE_MS / HOUR_MS)
+    return np.asarray(np.maximum(hours, MINUTE_MS / HOUR_MS))
 
 
 def fading_kw(others_kw: float, hours: Floats) -> Floats:

@@ -19,6 +19,8 @@ from twin.clock import HOUR_MS, MINUTE_MS
 from twin.control import flexibility as flex
 from twin.control.baseline import Counterfactual, Habits
 from twin.control.levers import Levers
+from twin.control.market import Market
+from twin.control.network import NetworkWatch
 from twin.control.pacing import Desk
 from twin.control.payback import DayLoad
 from twin.control.precooling import Precooling
@@ -54,6 +56,7 @@ class Numbers:
     size_kw: float = 0.0
     delivered_kw: float = 0.0
     capability_kw: float = 0.0
+    short_kw: float = 0.0
     building_kw: float = 0.0
 
 
@@ -89,6 +92,8 @@ class Response:
         self.cut_kw: dict[str, float] = {}
         self.other: Counterfactual | None = None  # of an order that may still hold devices
         self.with_batteries = True
+        self.market: Market | None = None  # whose awards the dispatch keeps to
+        self.network: NetworkWatch | None = None
 
     def tables(self) -> dict[str, Table]:
         """Return everything that evolves but `numbers`."""
@@ -220,7 +225,8 @@ class Response:
         """Aim at the order for the coming minute."""
         numbers, levers = self.numbers, self.levers
         everyone = order.mw is None and part_kw is None
-        if numbers.stage == "prepare":
+        begins = numbers.stage == "prepare"
+        if begins:
             self.without.freeze(now_ms, fleet, self.other)
             self.without.update(now_ms, fleet)
             levers.look_ahead(now_ms)
@@ -234,6 +240,8 @@ class Response:
         self.up = up = levers.capability(now_ms, (now_ms, last_ms), fleet, everyone)
         if not self.with_batteries:
             up.pop("storage", None)
+        if begins:
+            self._bar(order)
         hours = max((last_ms - now_ms) / HOUR_MS, 0.25)
         slow = sum(float(v.sum()) for k, v in up.items() if k != "storage")
         fast = float(up["storage"].sum()) if "storage" in up else 0.0
@@ -247,40 +255,94 @@ class Response:
             # What the slow ones will give on average: half by what is seen of them, half by
             # what they were thought to have (assumed).
             target = fast + 0.5 * (slow_cut + rise) + 0.5 * slow
-            part = 1.0
+            part: float | None = 1.0
         else:
             asked = self._asked_kw(order, load_mw) if part_kw is None else part_kw
             target = asked * self._ramp(now_ms, order)
             debt = max(numbers.safe_kwh, 0.0) / hours
             by_share = asked / max(slow + fast, 1e-6)
             by_debt = (asked - min(fast, debt)) / max(slow, 1e-6)
-            part = float(np.clip(max(by_share, by_debt) + numbers.boost, 0.0, 1.0))
+            part = max(by_share, by_debt)
+            if self.market is not None and part_kw is None:
+                part = None
+                self._clear(now_ms, order, min(debt / max(fast, 1e-6), 1.0), fleet)
             if now_ms >= order.full_by_ms - LEAD_MS:
                 error = numbers.target_kw - numbers.delivered_kw
                 most = MOST_CORRECTION * asked
                 numbers.correction_kw = float(
                     np.clip(numbers.correction_kw + INTEGRAL * error, -most, most)
                 )
+        parts = self._parts(part)
         numbers.target_kw = target
         numbers.size_kw = max(numbers.size_kw, target)
-        out = levers.limits(now_ms, last_ms, up, part, fleet)
-        out += levers.buildings(now_ms, part, up, fleet)
-        lines_kw = part * float(up.get("industry", np.zeros(1)).sum())
+        out = levers.limits(now_ms, last_ms, up, parts, fleet)
+        out += levers.buildings(now_ms, parts, up, fleet)
+        lines_kw = float((parts["industry"] * up["industry"]).sum()) if "industry" in up else 0.0
         out += levers.lines(now_ms, order.start_ms, lines_kw, up, fleet)
         if "storage" in up and self.habits.owners is not None:
             levers.learn_ceilings(fleet)
             use = levers.usable("storage", now_ms, fleet, everyone)
             base = float(self.habits.owners.coming_kw(now_ms)[use].sum())
             need = target - slow_cut + numbers.correction_kw
-            writes, missing = levers.batteries(now_ms, base + need, use, fleet)
+            weight = self._relief("storage")
+            writes, missing = levers.batteries(now_ms, base + need, use, fleet, weight)
             out += writes
+            numbers.short_kw = max(missing, 0.0)
             numbers.safe_kwh -= max(self.cut_kw.get("storage", 0.0), 0.0) / 60.0
             step = 0.2 * missing / max(slow, 1e-6)
             numbers.boost = float(np.clip(0.98 * numbers.boost + step, -0.5, 1.0))
         else:
+            numbers.short_kw = max(target - numbers.delivered_kw, 0.0)
             step = 0.2 * (target - numbers.delivered_kw) / max(slow, 1e-6)
             numbers.boost = float(np.clip(numbers.boost + step, -0.5, 1.0))
         return out
+
+    def _clear(self, now_ms: int, order: Order, storage_part: float, fleet: Supervision) -> None:
+        """Have the market award the order where that is due; `storage_part` can be paid back."""
+        numbers, market = self.numbers, self.market
+        if market is None or not market.due(now_ms, order, numbers.short_kw):
+            return
+        offered = {k: kw * storage_part if k == "storage" else kw for k, kw in self.up.items()}
+        given = {k: self.levers.reduction_kw(k, fleet) for k in self.levers.kinds}
+        rows = None if self.network is None else self.network.rows()
+        again = market.cleared.order_id == order.id and numbers.short_kw > 0.0
+        asked = market.more_kw(numbers.short_kw) if again else None
+        market.clear(now_ms, order, offered, asked_kw=asked, network=rows, given_kw=given)
+
+    def _bar(self, order: Order) -> None:
+        """Leave out the devices of VPPs that may not take part in `order`."""
+        if self.market is None:
+            return
+        for kind, out in self.market.barred(order, self.up).items():
+            self.levers.barred[kind]["barred"] = out
+            if kind in self.up:
+                self.up[kind] = np.where(out, 0.0, self.up[kind])
+
+    def _parts(self, part: float | None) -> dict[str, Floats]:
+        """Return what is asked of each device: the market's awards, or `part` of all alike.
+
+        What the awards leave short, and what batteries cannot make up, is asked of everybody on
+        top; where a branch is close to its rating, more of those whose reduction relieves it.
+        """
+        found: dict[str, Floats] = {}
+        market = self.market if part is None else None
+        alike = 0.0 if part is None else part
+        called = 0.0
+        if market is not None:
+            rest = [(1.0 - market.award(k)) * up for k, up in self.up.items() if k != "storage"]
+            short = market.cleared.asked_kw - market.cleared.awarded_kw
+            called = float(np.clip(short / max(sum(float(r.sum()) for r in rest), 1e-6), 0.0, 1.0))
+        for kind, up in self.up.items():
+            asked = np.full(len(up), alike) if market is None else market.award(kind)
+            asked = np.clip(asked + (1.0 - asked) * called + self.numbers.boost, 0.0, 1.0)
+            found[kind] = np.clip(asked * self._relief(kind), 0.0, 1.0)
+        return found
+
+    def _relief(self, kind: str) -> Floats | float:
+        """Return what a reduction of each device of `kind` counts for in the network."""
+        if self.network is None:
+            return 1.0
+        return self.network.relief(self.network.busbar_of(kind))
 
     def _asked_kw(self, order: Order, load_mw: float | None) -> float:
         """Return the reduction to aim at [kW]."""

@@ -21,6 +21,7 @@ class MarketRules:
     least_mw: float
     least_h: float
     day_ahead_h: float
+    invited: bool
     hour_ahead_h: float
     invitation_cap_cny_kwh: float
     direct_cap_cny_kwh: float

@@ -26,6 +26,9 @@ class MarketSection(Section):
     day_ahead_h: NotNegative = _usual(
         "day_ahead_h", "notice from which day-ahead VPPs (日前响应型) take part [h]"
     )
+    invited: bool = _usual(
+        "invited", "day-ahead VPPs were invited the day before and stand by, whatever the notice"
+    )
     hour_ahead_h: NotNegative = _usual(
         "hour_ahead_h", "notice from which hour-ahead VPPs (小时响应型) take part [h]"
     )
