@@ -62,7 +62,7 @@ seeds = st.integers(0, 10_000)
 @given(seeds, st.floats(0.05, 0.95), st.integers(1, 4), st.booleans())
 def test_ranked_is_what_may_be_opened_and_it_is_enough(seed, need, level, planned):
     offer = offer_of(seed, need, level)
-    choice = LeastLoss(inventory_of(offer), 0.5) if planned else RoundsInOrder()
+    choice = LeastLoss(inventory_of(offer), RULES) if planned else RoundsInOrder()
     rank = choice.rank(offer).rank
     held = np.isfinite(rank)
     assert (held == offer.may).all()
@@ -123,7 +123,7 @@ def test_what_was_opened_just_now_stays_in_the_plan(seed, need):
     offer = offer_of(seed, need)
     stay = offer.may & (np.arange(N) % 17 == 3)
     offer = replace(offer, stay=stay, is_open=stay)
-    ranking = LeastLoss(inventory_of(offer), 0.5).rank(offer)
+    ranking = LeastLoss(inventory_of(offer), RULES).rank(offer)
     if ranking.plan["how"] != "milp":
         return
     order = np.argsort(np.where(np.isfinite(ranking.rank), ranking.rank, np.inf), axis=None)
@@ -132,6 +132,25 @@ def test_what_was_opened_just_now_stays_in_the_plan(seed, need):
     opened[order[np.cumsum(kw) - kw < offer.need_kw]] = True
     opened = opened.reshape(offer.kw.shape)
     assert opened[stay].all()
+
+
+def test_the_plan_turns_to_others_when_the_ledger_grows():
+    offer = offer_of(5, 0.3)
+    offer = replace(offer, contracted_kw=np.full(N, 1000.0))
+    choice = LeastLoss(inventory_of(offer), RULES)
+
+    def planned(ledger: np.ndarray) -> np.ndarray:
+        ranking = choice.rank(replace(offer, ledger_kwh=ledger))
+        assert ranking.plan["how"] == "milp"
+        order = np.argsort(ranking.rank, axis=None)
+        kw = offer.kw.ravel()[order]
+        opened = np.zeros(offer.kw.size)
+        opened[order] = kw * (np.cumsum(kw) - kw < offer.need_kw)
+        return opened.reshape(offer.kw.shape).sum(axis=0)
+
+    first = planned(np.zeros(N))
+    again = planned(first * offer.hours * 5.0)
+    assert first @ again < 0.7 * (first @ first)
 
 
 def test_flexible_kinds_are_taken_measure_by_measure():

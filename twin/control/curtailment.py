@@ -101,7 +101,7 @@ class Curtailment:
         self.typical_max_mw = typical_max_mw
         self.choice: Choice = RoundsInOrder() if choice is None else choice
         if choice is None and inventory.chain.n > 0:
-            self.choice = LeastLoss(inventory, self.rules.district_spread, network)
+            self.choice = LeastLoss(inventory, self.rules, network)
         self.forecast = Forecast(calendar.typical_load_mw, calendar.start_ms, calendar.end_ms)
         self.numbers = CutNumbers()
         self.reports: dict[str, Mapping[str, NDArray[np.generic]]] = {}  # until they are taken

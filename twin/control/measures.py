@@ -32,6 +32,7 @@ def rules_of(table: Mapping[str, Any]) -> LoadRules:
         tuple(Measure(**row) for row in rows),
         Switching(**{name: float(value) for name, value in table["switching"].items()}),
         float(table["fairness"]["district_spread"]),
+        float(table["fairness"]["ledger_weight_per_h"]),
     )
 
 

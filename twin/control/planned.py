@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 from twin.control.choice import Offer, Ranking, district_contract_kw, district_hours
 from twin.control.measures import measure_of
 from twin.control.network import NetworkWatch
-from twin.control.shed_program import ShedProblem, marginal_cny_kw, shed_problem, solve
+from twin.control.shed_program import (
+    ShedProblem,
+    loss_of,
+    marginal_cny_kw,
+    shed_problem,
+    solve,
+)
 from twin.record.exchange import Inventory
+from twin.record.load_rules import LoadRules
 from twin.units import KW_PER_MW
 
 Floats = NDArray[np.float64]
@@ -30,14 +37,14 @@ class LeastLoss:
 
     Parameters
     ----------
-    spread : part by which a district's share may be off the fair one, either way
+    rules : how far a district may be off its fair share, and what earlier cuts weigh
     network : knows which branches are near their limits; None plans without
     """
 
     def __init__(
-        self, inventory: Inventory, spread: float, network: NetworkWatch | None = None
+        self, inventory: Inventory, rules: LoadRules, network: NetworkWatch | None = None
     ) -> None:
-        self.inventory, self.spread, self.network = inventory, spread, network
+        self.inventory, self.rules, self.network = inventory, rules, network
 
     def rank(self, offer: Offer) -> Ranking:
         """Return the plan's circuits by loss per kW, then the others by measure and loss."""
@@ -56,6 +63,7 @@ class LeastLoss:
             problem = replace(problem, flow_room=np.maximum(problem.flow_room, 0.0))
             plan = solve(problem)
         price = marginal_cny_kw(problem)
+        loss_cny = loss_of(self._problem(offer, circuit, row, fair, weighted=False), plan.open)
         # What stays open is first, then the plan's, then what the measures hold beside it.
         after = np.where(problem.stay, 0, np.where(plan.open, 1, 2))
         rank[circuit, row] = _places(after, price, row)
@@ -67,32 +75,42 @@ class LeastLoss:
             by_rank=True,
             plan={
                 "how": plan.how,
-                "loss_cny": plan.loss_cny,
-                "bound_cny": plan.bound_cny,
+                "loss_cny": loss_cny.total_cny,
+                "bound_cny": plan.bound_cny if offer.ledger_kwh.max() <= 0.0 else np.nan,
                 "gap": plan.gap,
                 "nodes": float(plan.nodes),
             },
         )
 
-    def _problem(self, offer: Offer, circuit: Rows, row: Rows, fair: Floats) -> ShedProblem:
+    def _problem(
+        self, offer: Offer, circuit: Rows, row: Rows, fair: Floats, *, weighted: bool = True
+    ) -> ShedProblem:
+        """Return the program; `weighted`: who gave before counts for more than he loses."""
+        spread = self.rules.district_spread
         kw = offer.kw[circuit, row]
         flow_rows, flow_room = self._flows(offer.busbar[row], kw)
         if flow_rows is not None and flow_room is not None:
             # Flows of now are without what is open already; the plan is counted from all closed.
             flow_room = flow_room + flow_rows @ offer.is_open[circuit, row].astype(np.float64)
-        return shed_problem(
+        problem = shed_problem(
             self.inventory,
             min(offer.need_kw, float(kw.sum())),
             offer.hours,
             circuit,
             row,
             kw,
-            least_share=np.maximum(1.0 - self.spread, 0.0) * fair,
-            most_share=np.minimum((1.0 + self.spread) * fair, 1.0),
+            least_share=np.maximum(1.0 - spread, 0.0) * fair,
+            most_share=np.minimum((1.0 + spread) * fair, 1.0),
             must_stay=offer.stay[circuit, row],
             flow_rows=flow_rows,
             flow_room=flow_room,
         )
+        if not weighted:
+            return problem
+        gave_h = offer.ledger_kwh / np.maximum(offer.contracted_kw, 1e-6)
+        weight = np.ones(len(problem.loss_cny_h))
+        weight[offer.site] += self.rules.ledger_weight_per_h * gave_h
+        return replace(problem, loss_cny_h=weight * problem.loss_cny_h)
 
     def _flows(self, busbar: Rows, kw: Floats) -> tuple[Floats | None, Floats | None]:
         """Return what opening each circuit adds to branches near their limits, and their room."""

@@ -61,6 +61,8 @@ class LoadRules:
     level_pct : gap in percent of the maximum load from which on levels 1, 2 and 3 hold; 4 below
     measures : in the order in which they are used
     district_spread : part by which a plan may take more or less of a district than its fair share
+    ledger_weight_per_h : what a customer loses weighs more by this part for each hour of
+        contracted demand that he gave before
     ledger_kwh : float64[sites], energy cut from each site under earlier orders, None for none
     """
 
@@ -68,6 +70,7 @@ class LoadRules:
     measures: tuple[Measure, ...]
     switching: Switching
     district_spread: float
+    ledger_weight_per_h: float
     ledger_kwh: NDArray[np.float64] | None = field(default=None)
 
     def level_of(self, gap_mw: float, max_load_mw: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -77,6 +78,7 @@ class _Switching(Section):
 
 class _Fairness(Section):
     district_spread: Share
+    ledger_weight_per_h: NotNegative
 
 
 class _Table(Section):
@@ -218,9 +220,7 @@ def load_rules(section: LoadManagementSection, folder: Path, sites: int | None) 
         found.extend(error.problems)
     if found:
         raise InputProblems(found)
-    return LoadRules(
-        rules.level_pct, rules.measures, rules.switching, rules.district_spread, ledger
-    )
+    return replace(rules, ledger_kwh=ledger)
 
 
 def level_notes(orders: Sequence[Order], calendar: Calendar, max_load_mw: float) -> list[str]:
