@@ -59,6 +59,15 @@ def test_types_take_part_by_notice(notice_h: float, late: set[int]) -> None:
     assert {a for a, why in done.refused.items() if why is Answer.LATE} == late
 
 
+def test_vpps_invited_the_day_before_stand_by_whatever_the_notice() -> None:
+    done = market(invited=True).clear(NOTICE, order(25.0, notice_h=1.0), CAPABILITY)
+    assert done.refused == {}
+    assert done.award["storage"] == pytest.approx([0.5, 0.5, 0.0, 1.0])
+    out = market().barred(order(), CAPABILITY)
+    assert out["storage"].tolist() == [False, False, False, True]
+    assert not out["icestore"].any()
+
+
 def test_too_small_too_brief_too_slow() -> None:
     small = {**CAPABILITY, "storage": np.array([3000.0, 1999.0, 5000.0, 20_000.0])}
     done = market().clear(NOTICE, order(notice_h=13.0), small)

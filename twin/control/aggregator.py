@@ -100,7 +100,8 @@ class Aggregators:
         """
         lead_h = (order.start_ms - order.notice_ms) / HOUR_MS
         there_min = (order.full_by_ms - order.notice_ms) / MINUTE_MS
-        late = ((self.type == DAY_AHEAD) & (lead_h < rules.day_ahead_h)) | (
+        invited = rules.invited or lead_h >= rules.day_ahead_h
+        late = ((self.type == DAY_AHEAD) & (not invited)) | (
             (self.type == HOUR_AHEAD) & (lead_h < rules.hour_ahead_h)
         )
         small = total_kw < rules.least_mw * KW_PER_MW * (1.0 - 1e-9)

@@ -225,6 +225,17 @@ class Market:
         cleared = Cleared(order.id, order.revision, now_ms, 0.0, asked, float(given.sum()), left)
         return self._keep(cleared, offers, given, refused)
 
+    def barred(self, order: Order, capability: Mapping[str, Floats]) -> dict[str, Flags]:
+        """Return by kind whose VPP may not take part in `order`, bool[n].
+
+        `capability` is by kind what each device is estimated to sustain over its window [kW].
+        """
+        usable = {k: self._usable(k, capability, {}) for k in self.kinds}
+        refused = self.aggregators.refused(order, self.aggregators.totals_kw(usable), self.rules)
+        out = np.zeros(self.aggregators.n + 1, np.bool_)
+        out[list(refused)] = True
+        return {k: out[self.aggregators.agent[k]] for k in self.kinds}
+
     def _usable(
         self, kind: str, capability: Mapping[str, Floats], live: Mapping[str, Flags]
     ) -> Floats:
