@@ -104,7 +104,7 @@ def test_every_kind_and_channel_is_among_the_tables(tiny: Built) -> None:
     assert tables == (
         {f"kind.{k}" for k in kinds}
         | {f"channel.{k}" for k in (*kinds, *PSEUDO_KINDS)}
-        | {"sites", "counters", "period", "grid"}
+        | {"sites", "counters", "period", "grid", "chain"}
     )
 
 
