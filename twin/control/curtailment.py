@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS
 from twin.control import cut_report
-from twin.control.choice import Choice, Offer, RoundsInOrder
-from twin.control.measures import default_rules, kinds_needed, measure_of, steps_of_circuits
+from twin.control.choice import Choice, RoundsInOrder
+from twin.control.cut_plan import AIM, Asked
+from twin.control.measures import default_rules, kinds_needed
 from twin.control.network import NetworkWatch
 from twin.control.planned import LeastLoss
-from twin.control.quarter_cap import CAP_AIM, QuarterMean, coming
+from twin.control.quarter_cap import QuarterMean, coming
 from twin.control.response import Response
 from twin.control.restoration import Forecast, step_kw
-from twin.control.rounds import LEAST_KW
 from twin.control.supervision import Supervision
 from twin.control.switchboard import RESERVE, Switchboard
 from twin.control.turns import due_kw, turns_soon
@@ -34,7 +34,6 @@ from twin.units import KW_PER_MW
 
 Floats = NDArray[np.float64]
 
-AIM = 1.03  # of the order: between the limits of 98 and 110 %
 DEAD_BAND = 0.006  # of the order; smaller errors switch nothing
 TOO_MUCH = 0.04  # of the order above the aim: from here circuits are given back
 FLEXIBLE_PART = 0.85  # of what flexible means can sustain is counted on (assumed)
@@ -159,7 +158,7 @@ class Curtailment:
             numbers.order_kw = served.mw * KW_PER_MW
             near = now_ms >= served.start_ms - served.warning_min * MINUTE_MS
             if near and self._plan(now_ms, served, fleet):
-                out += self.board.warn(now_ms, RESERVE * self._asked_kw(served), fleet)
+                out += self.board.warn(now_ms, RESERVE * self._asked(served).kw, fleet)
             if now_ms >= served.start_ms:
                 out += self._hold(now_ms, served, fleet, load_mw)
         if numbers.stage == "restore":
@@ -179,20 +178,9 @@ class Curtailment:
 
     # -- what is used ----------------------------------------------------------------------
 
-    def _gap_kw(self, order: Order) -> float:
-        """Return what has to be taken off the load at most [kW]."""
-        load = self.forecast.typical_load_mw * self.numbers.scale
-        return self.rules.gap_mw(order, load) * KW_PER_MW
-
-    def _asked_kw(self, order: Order) -> float:
-        """Return the cut to have ready, flexible part included [kW]."""
-        if order.form is OrderForm.CAP and order.mw is not None:
-            return self._gap_kw(order) + (1.0 - CAP_AIM) * order.mw * KW_PER_MW
-        return AIM * self._gap_kw(order)
-
-    def _level(self, order: Order) -> int:
-        load = self.forecast.typical_load_mw * self.numbers.scale
-        return self.rules.level(order, self.max_load_mw, load)
+    def _asked(self, order: Order) -> Asked:
+        """Return what `order` asks for, by the forecast as far as it has proved right."""
+        return Asked(order, self.rules, self.forecast, self.numbers.scale, self.max_load_mw)
 
     def _flexible_part(self, order: Order) -> float:
         """Return the reduction that flexible means are asked for [kW]; fixed at the start.
@@ -200,15 +188,19 @@ class Curtailment:
         Kinds are taken measure by measure, as far as they are needed and this level allows.
         """
         numbers, up = self.numbers, self.flexible.up
+        is_cap = order.form is OrderForm.CAP
         if numbers.stage == "known":
+            asked = self._asked(order)
             able = {kind: FLEXIBLE_PART * float(kw.sum()) for kind, kw in up.items()}
             if able:
-                used = kinds_needed(self.rules, self._level(order), able, self._gap_kw(order))
+                used = kinds_needed(self.rules, asked.level, able, asked.gap_kw)
                 numbers.barred = [k for k in self.flexible.levers.kinds if k not in used]
                 self.board.follow(numbers.barred)
             share = FLEXIBLE_PART * self.flexible.numbers.capability_kw
-            most = numbers.order_kw if order.form is OrderForm.REDUCTION else np.inf
-            numbers.flexible_kw = min(share, most)
+            numbers.flexible_kw = min(share, asked.kw if is_cap else numbers.order_kw)
+        elif is_cap and self.rounds.open_kw == 0.0:
+            # Less is over the cap than was forecast: flexible means alone are too much.
+            return min(numbers.flexible_kw, numbers.target_kw)
         return numbers.flexible_kw
 
     def _plan(self, now_ms: int, order: Order, fleet: Supervision) -> bool:
@@ -217,34 +209,10 @@ class Curtailment:
         name = f"{order.id}.{order.revision}"
         if numbers.plan == name:
             return False
-        memory = rounds.memory
-        memory["step"] = steps_of_circuits(
-            self.rules, self._level(order), rounds.flexible, rounds.restricted
-        )
-        begin_ms = max(order.start_ms, now_ms)
-        factor = self.forecast.mean_over_now(now_ms, begin_ms, order.end_ms)
-        held_kw = np.where(memory["open"] > 0.0, memory["ref_kw"], rounds.demand_kw(fleet))
-        step = np.asarray(memory["step"], np.int64)
-        offer = Offer(
-            may=rounds.reachable(fleet, now_ms) & (held_kw > LEAST_KW) & (measure_of(step) >= 0),
-            kw=held_kw * factor,
-            step=step,
-            late=rounds.flexible,
-            stay=rounds.must_stay(now_ms),
-            is_open=memory["open"] > 0.0,
-            site=rounds.site,
-            district=rounds.district,
-            busbar=rounds.busbar,
-            lot=rounds.lot,
-            contracted_kw=rounds.contracted_kw,
-            ledger_kwh=memory["ledger_kwh"],
-            need_kw=max(self._asked_kw(order) - numbers.flexible_kw, 0.0),
-            start_ms=begin_ms,
-            end_ms=order.end_ms,
-        )
+        offer = self._asked(order).offer(now_ms, rounds, fleet, numbers.flexible_kw)
         ranking = self.choice.rank(offer)
         # Whatever a choice says: what may not be opened has no rank.
-        memory["rank"] = np.where(offer.may, ranking.rank, np.inf)
+        rounds.memory["rank"] = np.where(offer.may, ranking.rank, np.inf)
         numbers.by_rank = self.board.by_rank = ranking.by_rank
         numbers.plan = name
         self.reports["cut_plan"] = cut_report.plan_row(now_ms, order.id, offer, ranking)
@@ -314,7 +282,7 @@ class Curtailment:
             return self.board.close(now_ms, turn_kw, same, longest=True), 0.0
         out: list[SetPoint] = []
         if turns_soon(rounds, now_ms, order.end_ms):
-            kw = rounds.open_kw + RESERVE * self._asked_kw(order)
+            kw = rounds.open_kw + RESERVE * self._asked(order).kw
             out = self.board.warn(now_ms, kw, fleet)
         return out, due_kw(rounds, now_ms, order.end_ms)
 
