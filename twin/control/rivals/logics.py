@@ -32,7 +32,10 @@ class Rival(Platform):
     def new_response(self, name: str) -> Response:
         """Return a response that splits as this logic does."""
         split = self.split(self.inventory)
-        return PlainResponse(name, self.inventory, self.calendar, self.habits, self.desk, split)
+        response = PlainResponse(name, self.inventory, self.calendar, self.habits, self.desk, split)
+        if name == "response":
+            response.market = self.market  # for who may take part; its awards are not followed
+        return response
 
     def new_curtailment(self, typical_max_mw: float) -> Curtailment:
         """Return a curtailment that opens circuits in this logic's order."""

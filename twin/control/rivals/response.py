@@ -19,11 +19,9 @@ from twin.control.rivals.splits import ByKind, Split
 from twin.control.supervision import Supervision
 from twin.record.exchange import Calendar, Inventory, SetPoint
 from twin.record.orders import Order
-from twin.units import KW_PER_MW
 
 Floats = NDArray[np.float64]
 
-AIM = 1.02  # of the order: room for the error of the baseline, as the reference has (assumed)
 INTEGRAL = 0.2  # of the error each minute goes into the correction
 MOST_CORRECTION = 0.3  # of the target
 
@@ -55,7 +53,8 @@ class PlainResponse(Response):
         """Ask for the order, and for what was missing in the minutes before."""
         numbers, levers = self.numbers, self.levers
         everyone = order.mw is None and part_kw is None
-        if not self.without.frozen:
+        begins = not self.without.frozen
+        if begins:
             self.without.freeze(now_ms, fleet, self.other)
             self.without.update(now_ms, fleet)
             numbers.stage = "hold"
@@ -64,12 +63,14 @@ class PlainResponse(Response):
         self.up = up = levers.capability(now_ms, (now_ms, last_ms), fleet, everyone)
         if not self.with_batteries:
             up.pop("storage", None)
+        if begins:
+            self._bar(order)  # who may not take part does not, whatever the logic
         numbers.capability_kw = sum(float(v.sum()) for v in up.values())
         if everyone:
             numbers.target_kw = want = numbers.capability_kw
         else:
             error = numbers.target_kw - numbers.delivered_kw
-            asked = self._wanted_kw(order, load_mw) if part_kw is None else part_kw
+            asked = self._asked_kw(order, load_mw) if part_kw is None else part_kw
             numbers.target_kw = asked * self._ramp(now_ms, order)
             most = MOST_CORRECTION * numbers.target_kw
             correction = numbers.correction_kw + INTEGRAL * error
@@ -78,10 +79,6 @@ class PlainResponse(Response):
         given = self.split(want, up)
         hours = max((last_ms - now_ms) / HOUR_MS, 0.25)
         return self._write(now_ms, order.start_ms, hours, given, fleet)
-
-    def _wanted_kw(self, order: Order, load_mw: float | None) -> float:
-        asked = self._asked_kw(order, load_mw)
-        return AIM * (order.mw or 0.0) * KW_PER_MW if not np.isfinite(asked) else asked
 
     # -- set-points ------------------------------------------------------------------------
 
