@@ -184,11 +184,12 @@ class Storage(RemoteKind):
     # -- physics and points -------------------------------------------------------------------
 
     def step(self, start_ms: int, seconds: int, env: Environment) -> None:
-        """Advance by `seconds` in steps of 1 s."""
+        """Advance by `seconds` in steps of 1 s, coarser where `step_s` says so and fits."""
+        step_s = self.step_s if seconds % self.step_s == 0 else 1
         advance = battery.advance_threaded if self.threads > 1 else battery.advance
         advance(
             self.state.block, self.plate, self.table, self.constants, env.temperature_c,
-            (start_ms // SECOND_MS, seconds),
+            (start_ms // SECOND_MS, seconds, step_s),
         )  # fmt: skip
 
     def in_force_kw(self) -> NDArray[np.float64]:

@@ -127,9 +127,10 @@ def _slow(
 @njit(cache=True)
 def _fast(
     state: NDArray[np.float64], plate: NDArray[np.float64], table: NDArray[np.float64],
-    k: NDArray[np.float64], seconds: int, d: int,
+    k: NDArray[np.float64], steps: tuple[int, int], d: int,
 ) -> None:  # fmt: skip
-    """Advance one station by `seconds` steps of 1 s within a minute."""
+    """Advance one station by a number of steps, (number, seconds each), within a minute."""
+    dt_s = float(steps[1])
     rated = plate[RATED, d]
     supplied = state[SUPPLIED, d] > 0.0
     target = state[POWER_SET, d] if state[REMOTE, d] > 0.0 else state[SCHEDULE, d]
@@ -143,7 +144,7 @@ def _fast(
         auxiliary += k[AUX_RUNNING] * rated
         goal = target + auxiliary
 
-    ramp = k[RAMP] * rated
+    ramp = k[RAMP] * rated * dt_s
     per_taper = rated / k[TAPER]
     least = LEAST_FACTOR * rated
     charge_most = state[CHARGE_FACTOR, d] * rated
@@ -163,7 +164,7 @@ def _fast(
     power, energy, loss = state[POWER, d], state[ENERGY, d], state[LOSS, d]
     grid_in, grid_out = state[GRID_IN, d], state[GRID_OUT, d]
     stored, cell_heat = state[STORED, d], state[CELL_HEAT, d]
-    for _ in range(seconds):
+    for _ in range(steps[0]):
         high = min(discharge_most, (soc - k[SOC_MIN]) * per_taper)
         low = min(charge_most, (k[SOC_MAX] - soc) * per_taper)
         # Limits hold at the terminals; a PCS carries 110 % (GB/T 34120, general knowledge), so
@@ -174,12 +175,12 @@ def _fast(
         pcs = min(max(pcs, -low), high)
         if pcs == 0.0:
             power = -auxiliary
-            loss += auxiliary
+            loss += auxiliary * dt_s
         else:
             pcs_loss = no_load + abs(pcs) * (linear + square * abs(pcs))
             dc = pcs + pcs_loss
             current = 2.0 * dc / (voltage + np.sqrt(voltage * voltage - four_r * dc))
-            soc -= current * soc_per_ka_s
+            soc -= current * soc_per_ka_s * dt_s
             at = int(soc * CELLS)
             part = soc * CELLS - at
             voltage = table[OCV, at] + part * table[OCV_STEP, at]
@@ -187,16 +188,16 @@ def _fast(
             integral = table[OCV_INTEGRAL, at] + part * (table[OCV, at] + voltage) * (0.5 / CELLS)
             # What the cells gave and the PCS did not get is heat in the cells.
             taken = (before - integral) * kws
-            heat = taken - dc
+            heat = taken - dc * dt_s
             cell_heat += heat
             stored -= taken
-            loss += pcs_loss + heat + auxiliary
+            loss += pcs_loss * dt_s + heat + auxiliary * dt_s
             power = pcs - auxiliary
-        energy += power
+        energy += power * dt_s
         if power > 0.0:
-            grid_out += power
+            grid_out += power * dt_s
         else:
-            grid_in -= power
+            grid_in -= power * dt_s
     state[SOC, d], state[PCS, d] = soc, pcs
     state[POWER, d], state[ENERGY, d], state[LOSS, d] = power, energy, loss
     state[GRID_IN, d], state[GRID_OUT, d] = grid_in, grid_out
@@ -206,7 +207,7 @@ def _fast(
 @njit(cache=True)
 def advance(
     state: NDArray[np.float64], plate: NDArray[np.float64], table: NDArray[np.float64],
-    constants: NDArray[np.float64], ambient_c: float, span_s: tuple[int, int],
+    constants: NDArray[np.float64], ambient_c: float, span_s: tuple[int, int, int],
 ) -> None:  # fmt: skip
     """Advance all stations.
 
@@ -217,23 +218,23 @@ def advance(
     table : float64[4, 101] from `tabulate`
     constants : float64[21], entries `CONSTANT_NAMES`
     ambient_c : outdoor air [C]
-    span_s : (start, seconds); the span lies within one minute
+    span_s : (start, seconds, step); the span lies within one minute, a whole number of steps
     """
-    start_s, seconds = span_s
+    start_s, seconds, step_s = span_s
     for d in range(state.shape[1]):
         if start_s % 60 == 0:
             _slow(state, plate, table, constants, ambient_c, d)
-        _fast(state, plate, table, constants, seconds, d)
+        _fast(state, plate, table, constants, (seconds // step_s, step_s), d)
 
 
 @njit(cache=True, parallel=True)
 def advance_threaded(
     state: NDArray[np.float64], plate: NDArray[np.float64], table: NDArray[np.float64],
-    constants: NDArray[np.float64], ambient_c: float, span_s: tuple[int, int],
+    constants: NDArray[np.float64], ambient_c: float, span_s: tuple[int, int, int],
 ) -> None:  # fmt: skip
     """Do what `advance` does, stations spread over threads; the same bits."""
-    start_s, seconds = span_s
+    start_s, seconds, step_s = span_s
     for d in prange(state.shape[1]):
         if start_s % 60 == 0:
             _slow(state, plate, table, constants, ambient_c, d)
-        _fast(state, plate, table, constants, seconds, d)
+        _fast(state, plate, table, constants, (seconds // step_s, step_s), d)

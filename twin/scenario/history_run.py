@@ -22,19 +22,19 @@ from twin.scenario.history_schema import HistorySection
 
 __all__ = ["coarse", "kept", "meter_history", "run_days_before"]
 
+# Longest inner steps [s] that meters bear (benchmarks/history_days.py); other kinds keep theirs,
+# as they jump from event to event or nobody has shown that longer ones do no harm.
+COARSE_S = {"aircon": 60, "charging": 60, "swap": 60, "storage": 10}
 HELD = "history|"  # before the names of what is kept of the meters, beside the tables
 
 
 def coarse(kinds: Mapping[str, type[Kind]], step_s: int) -> dict[str, type[Kind]]:
-    """Return the kinds with inner steps of `step_s` at least, those that may step coarsely.
-
-    A kind that steps by one second keeps to it: its steps are jumps from event to event, or a
-    test has not shown that longer ones do no harm.
-    """
+    """Return the kinds with inner steps of `step_s`, as far as each bears it."""
+    steps = {name: max(min(step_s, COARSE_S.get(name, 1)), k.step_s) for name, k in kinds.items()}
     return {
-        name: type(kind.__name__, (kind,), {"step_s": max(step_s, kind.step_s)})
-        if kind.step_s > 1
-        else kind
+        name: kind
+        if steps[name] == kind.step_s
+        else type(kind.__name__, (kind,), {"step_s": steps[name]})
         for name, kind in kinds.items()
     }
 

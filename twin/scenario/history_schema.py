@@ -23,7 +23,8 @@ class HistorySection(Section):
     )
     tick_s: Literal[10, 15, 20, 30, 60] = Field(
         default=60,
-        description="inner step of buildings, chargers and swap stations on these days [s]",
+        description="longest inner step of buildings, chargers, swap stations and batteries on "
+        "these days [s]; batteries take 10 at most",
     )
 
 
