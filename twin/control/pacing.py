@@ -31,6 +31,8 @@ class Pen:
         self.low, self.high = spec.low * rated, spec.high * rated
         span = np.where(np.isfinite(self.high - self.low), self.high - self.low, rated)
         self.change = CHANGE * np.maximum(span, 1e-9)
+        if self.name in kind.columns:  # a nameplate of its own, such as that of V2G, is narrower
+            self.high = np.minimum(self.high, kind.columns.f8(self.name))
         extra = {"written_ms": np.full(kind.n, NEVER_MS, np.int64)}
         self.memory = Table(("written",), kind.n, extra)
 
