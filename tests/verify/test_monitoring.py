@@ -67,6 +67,7 @@ def test_power_error_is_the_95th_percentile_of_rating():
     found = verdicts(tallied(error=1.2))["monitor.power_error"]
     assert found.value == pytest.approx(1.2, abs=0.02)
     assert not found.passed
+    assert found.reason.startswith("100.0 % of device-minutes are beyond 1 %, of them storage 48 %")
 
 
 def test_what_was_never_reported_is_missing():

@@ -12,7 +12,7 @@ from twin.clock import MINUTE_MS
 from twin.record.exchange import Alarm
 from twin.record.history import History
 from twin.record.monitor import AGE_BIN, POWER_BIN, SOC_BIN, MonitorTally, percentile
-from twin.verify.verdict import NO_ALARMS, NO_REPORT, Scope, Sheet
+from twin.verify.verdict import NO_ALARMS, NO_REPORT, Scope, Sheet, rules
 
 __all__ = ["IDS", "judge_monitoring", "match_alarms"]
 
@@ -54,7 +54,8 @@ def judge_monitoring(final: History, *, outside: bool = False) -> Sheet:
         error = percentile(tally.power.sum(axis=0), POWER_BIN, 0.95)
         beyond = "the 95th percentile is missing or beyond the scale"
         value = None if error is None else 100.0 * error
-        sheet.add("monitor.power_error", value, _why(error, beyond), scope=run)
+        why = _why(error, beyond) or _beyond_limit(tally)
+        sheet.add("monitor.power_error", value, why, scope=run)
         soc = percentile(tally.soc, SOC_BIN, 0.95)
         if int(tally.soc.sum()) == 0:
             for id_ in IDS[1:3]:
@@ -77,6 +78,20 @@ def judge_monitoring(final: History, *, outside: bool = False) -> Sheet:
     else:
         _alarms(sheet, final)
     return sheet
+
+
+def _beyond_limit(tally: MonitorTally) -> str | None:
+    """Return which kinds the device-minutes beyond the limit of the power error are of."""
+    limit = rules()["monitor.power_error"].limit
+    if limit is None:
+        return None
+    beyond = tally.power[:, round(limit / 100.0 / POWER_BIN) :].sum(axis=1)
+    if beyond.sum() == 0:
+        return None
+    share = 100.0 * beyond / beyond.sum()
+    kinds = [f"{tally.kinds[k]} {share[k]:.0f} %" for k in np.argsort(-share, kind="stable")[:3]]
+    part = 100.0 * beyond.sum() / tally.power.sum()
+    return f"{part:.1f} % of device-minutes are beyond {limit:g} %, of them {', '.join(kinds)}"
 
 
 def _states(sheet: Sheet, tally: MonitorTally, run: Scope) -> None:
