@@ -153,6 +153,43 @@ def test_the_plan_turns_to_others_when_the_ledger_grows():
     assert first @ again < 0.7 * (first @ first)
 
 
+class OneBranch:
+    """A branch that a cut at busbar 1 loads further, with so much room [MW]."""
+
+    def __init__(self, room_mw: float) -> None:
+        self.room_mw = room_mw
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.array([[0.0, 1.0]]), np.array([self.room_mw])
+
+
+def planned_kw(offer: Offer, network: OneBranch | None) -> np.ndarray:
+    """Return what is opened at busbars 0 and 1 for the order."""
+    ranking = LeastLoss(inventory_of(offer), RULES, network).rank(offer)  # type: ignore[arg-type]
+    order = np.argsort(ranking.rank, axis=None)
+    kw = offer.kw.ravel()[order]
+    opened = np.zeros(offer.kw.size)
+    opened[order] = kw * (np.cumsum(kw) - kw < offer.need_kw)
+    return np.bincount(offer.busbar, opened.reshape(offer.kw.shape).sum(axis=0), 2)
+
+
+def test_the_plan_keeps_a_branch_within_its_room() -> None:
+    offer = replace(offer_of(11, 0.4), busbar=np.arange(N) % 2)
+    free = planned_kw(offer, None)
+    room_mw = 0.7e-3 * free[1]
+    kept = planned_kw(offer, OneBranch(room_mw))
+    assert free[1] > 1e3 * room_mw
+    assert kept[1] <= 1e3 * room_mw + 1e-6
+    assert kept.sum() >= offer.need_kw
+
+
+def test_a_branch_that_is_over_its_limit_already_gets_no_worse() -> None:
+    offer = replace(offer_of(11, 0.3), busbar=np.arange(N) % 2)
+    kept = planned_kw(offer, OneBranch(-50.0))  # no cut relieves it
+    assert kept[1] == 0.0
+    assert kept.sum() >= offer.need_kw
+
+
 def test_flexible_kinds_are_taken_measure_by_measure():
     able = {"storage": 50.0, "aircon": 80.0, "charging": 10.0}
     shift = {"storage", "icestore", "charging", "swap"}
