@@ -87,7 +87,11 @@ class Platform(BaseLogic):
 
     def new_response(self, name: str) -> Response:
         """Return what gives flexible means under an order; its tables are called `name`."""
-        return Response(name, self.inventory, self.calendar, self.habits, self.desk)
+        response = Response(name, self.inventory, self.calendar, self.habits, self.desk)
+        response.network = self.network
+        if name == "response":
+            response.market, self.market.followed = self.market, True
+        return response
 
     def new_curtailment(self, typical_max_mw: float) -> Curtailment:
         """Return what opens circuits."""
@@ -151,7 +155,7 @@ class Platform(BaseLogic):
         )
 
     def _alert(self, now_ms: int) -> bool:
-        busy = self.response.busy or self.flexible.busy
+        busy = self.response.busy or self.flexible.busy or self.adjustable.call.busy
         busy |= self.curtailment is not None and self.curtailment.busy
         return busy or any(o.end_ms > now_ms for o in self.book.live())
 
