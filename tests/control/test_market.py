@@ -115,6 +115,17 @@ def test_no_district_carries_more_than_its_share() -> None:
     assert half.award["storage"] == pytest.approx([1.0, 0.5, 0.6, 0.0])
 
 
+def test_what_is_held_back_is_taken_after_all_others_and_never_priced() -> None:
+    back = {"storage": 0.5}
+    some = market().clear(NOTICE, order(15.0), CAPABILITY, held_back=back)
+    assert some.award["storage"] == pytest.approx([0.5, 0.5, 0.5, 0.0])
+    assert some.award["icestore"] == pytest.approx([5.0 / 8.0, 0.0])
+    more = market().clear(NOTICE, order(20.0), CAPABILITY, held_back=back)
+    assert more.award["icestore"] == pytest.approx([1.0, 0.0])
+    assert more.award["storage"] == pytest.approx([0.7, 0.7, 0.5, 0.0])
+    assert (more.price_cny_kwh, more.short_mw) == (2.0, 0.0)
+
+
 def test_a_tight_branch_moves_the_award() -> None:
     # Taking load off at busbar 1 loads a branch that has 1 MW of room.
     rows = (np.array([[0.0, 1.0]]), np.array([1.0]))

@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NOTHING_KW = 1e-3
+LAST_CNY_KWH = 1000.0  # puts a step behind all others; nobody is paid it
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,11 @@ class Offers:
 
 
 def collect(
-    bidders: Mapping[str, Bidders], usable_kw: Mapping[str, Floats], cap: Floats, hours: float
+    bidders: Mapping[str, Bidders],
+    usable_kw: Mapping[str, Floats],
+    cap: Floats,
+    hours: float,
+    held_back: Mapping[str, float],
 ) -> Offers:
     """Return the offers of all devices that can sustain anything.
 
@@ -70,22 +75,36 @@ def collect(
     usable_kw : by kind, float64[n], numbers of 0 or more
     cap : float64[VPPs], highest bid of each [CNY/kWh]
     hours : length of the window
+    held_back : by kind the part of each bid that is taken after all others, 0 to 1
     """
     parts: list[Offers] = []
     for i, (kind, known) in enumerate(bidders.items()):
         rows = np.flatnonzero(usable_kw[kind] > NOTHING_KW)
-        people = np.zeros((1, len(rows)))
-        if kind == "aircon":
-            people = discomfort_steps(known.columns, rows, hours)
-        steps = len(people)
-        row = np.tile(rows, steps)
+        more, size = _steps(kind, known.columns, rows, hours, held_back.get(kind, 0.0))
+        row = np.tile(rows, len(size))
         price, agent = known.offer[row], known.agent[row]
-        blocks = Blocks(
-            price + people.ravel(), usable_kw[kind][row] / steps, known.district[row],
-            known.busbar[row],
-        )  # fmt: skip
+        kw = usable_kw[kind][row] * np.repeat(size, len(rows))
+        blocks = Blocks(price + more.ravel(), kw, known.district[row], known.busbar[row])
         parts.append(Offers(np.full(len(row), i), row, agent, price, price > cap[agent], blocks))
     return _join(parts)
+
+
+def _steps(
+    kind: str, columns: Columns, rows: Ints, hours: float, held_back: float
+) -> tuple[Floats, Floats]:
+    """Return what each step of a bid costs beyond its price, and its part of the bid.
+
+    float64[steps, rows] in CNY/kWh and float64[steps].
+    """
+    more, size = np.zeros((1, len(rows))), np.ones(1)
+    if kind == "aircon":
+        more = discomfort_steps(columns, rows, hours)
+        size = np.full(len(more), 1.0 / len(more))
+    held = float(np.clip(held_back, 0.0, 1.0)) if held_back == held_back else 0.0
+    if held > 0.0:
+        more = np.concatenate([more, more + LAST_CNY_KWH])
+        size = np.concatenate([(1.0 - held) * size, held * size])
+    return more, size
 
 
 def _join(parts: list[Offers]) -> Offers:

@@ -187,6 +187,7 @@ class Market:
         asked_kw: float | None = None,
         network: tuple[Floats, Floats] | None = None,
         given_kw: Mapping[str, Floats] | None = None,
+        held_back: Mapping[str, float] | None = None,
     ) -> Clearing:
         """Award `order`; never raises, whatever the readings behind `capability` were.
 
@@ -197,13 +198,16 @@ class Market:
         asked_kw : reduction to buy in place of the order's own
         network : (matrix[rows, busbars], room_mw[rows]), ``matrix @ reduction <= room``
         given_kw : by kind what devices give already, which the room was measured with
+        held_back : by kind the part of each bid that is only taken after all others, such as
+            batteries' energy that cannot be paid back in time
         """
         if live is None:
             live = {k: live_devices(b.columns, now_ms) for k, b in self.bidders.items()}
         usable = {k: self._usable(k, capability, live) for k in self.kinds}
         hours = max((order.end_ms - max(order.start_ms, now_ms)) / HOUR_MS, 0.25)
         aggregators, rules = self.aggregators, self.rules
-        offers = collect(self.bidders, usable, aggregators.price_cap(rules), hours)
+        last = {} if held_back is None else held_back
+        offers = collect(self.bidders, usable, aggregators.price_cap(rules), hours, last)
         blocks = offers.blocks
         size = np.where(offers.capped, 0.0, blocks.most_kw)
         total = np.asarray(np.bincount(offers.agent, size, aggregators.n + 1), np.float64)
