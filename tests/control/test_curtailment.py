@@ -77,6 +77,15 @@ def test_own_measure_agrees(seen) -> None:  # type: ignore[no-untyped-def]
     assert np.abs(np.array(believed) - cut).max() <= 0.04 * MW
 
 
+def test_devices_behind_open_circuits_count_once() -> None:
+    base, demand, is_open, _, reports, _ = watched(mw=115.0)
+    cut = (base - demand)[at(FULL) : at(END) - 1]
+    believed = [r.figures["delivered_mw"] for r in reports][at(FULL) + 1 : at(END)]
+    # All circuits with enrolled devices behind them are open: what these drew is in the cut once.
+    assert is_open[at(END) - 1][:, ~PROTECTED].all()
+    assert np.abs(np.array(believed) - cut).max() <= 0.01 * 115.0
+
+
 def test_warned_first_and_no_trip_before_the_start(seen) -> None:  # type: ignore[no-untyped-def]
     is_open, warned = seen[2], seen[3]
     assert not is_open[: at(START)].any()
