@@ -42,7 +42,7 @@ def test_where_there_is_nothing_to_hold_there_is_no_error() -> None:
     found = summary([held([1.0, 20.0], [4.9, 10.0])])
     assert (found["groups"], found["groups_with_nothing"]) == (1, 1)
     assert found["median_error_pct"] == pytest.approx(100.0)
-    nothing = summary([held([0.0], [1.0])])
+    nothing = summary([held([0.0], [0.9])])
     assert nothing["median_error_pct"] is None
     assert nothing["signed_error_pct"] is None
     assert summary([]) == {}

@@ -1,7 +1,8 @@
 """How much each device can give, and for how long: estimates from readings and nameplates.
 
 `up` is load taken off the grid (or generation added), `down` load added, each in kW that can be
-*sustained* over a horizon. The physics behind a figure is a rule of thumb with its source
+*sustained* over a horizon. Only batteries can be told to draw more: the maps of the other
+kinds hold limits, and nobody can make an owner draw what he does not want. The physics behind a figure is a rule of thumb with its source
 beside it; truth is not looked at.
 """
 
@@ -127,7 +128,7 @@ def icestore(watch: Watch, tank_kwh: Floats, demand_kw: Floats, hours: float) ->
     most = np.minimum(ICE_MELT_PER_H * tank_kwh, watch.or_zero("tank_soc") * tank_kwh / hours)
     chilled = np.maximum(watch.or_zero("cooling_load_kw") - melting, 1e-6)
     share = np.clip((most - melting) / chilled, 0.0, 1.0)
-    return Sustained(share * demand_kw, np.maximum(watch.rated_kw - demand_kw, 0.0))
+    return Sustained(share * demand_kw, np.zeros_like(demand_kw))
 
 
 def promised_kw(watch: Watch, one_more_kw: Floats) -> Floats:
@@ -154,8 +155,7 @@ def charging(watch: Watch, demand_kw: Floats, waits: NDArray[np.bool_], one_more
 def swap(watch: Watch, demand_kw: Floats) -> Sustained:
     """Return what swap stations sustain with their stock of packs, V2G apart."""
     up = np.maximum(demand_kw - PROMISE_RESERVE * watch.or_zero("minimum_kw"), 0.0)
-    down = np.where(watch.or_zero("energy_needed_kwh") > 0.0, watch.rated_kw - demand_kw, 0.0)
-    return Sustained(up, np.maximum(down, 0.0))
+    return Sustained(up, np.zeros_like(up))
 
 
 def industry(watch: Watch, usual_kw: Floats, paused: NDArray[np.bool_], hours: float) -> Sustained:
@@ -170,8 +170,7 @@ def hydrogen(watch: Watch, tank_kg: Floats, demand_kw: Floats, hours: float) -> 
     spare_kg = np.maximum(watch.or_zero("tank_kg") - TANK_RESERVE * tank_kg, 0.0)
     used_kg = np.maximum(watch.or_zero("hydrogen_demand_kg_h") * hours, 1e-6)
     share = np.clip(spare_kg / used_kg, 0.0, 1.0)
-    room = np.where(watch.or_zero("tank_kg") < 0.95 * tank_kg, watch.rated_kw - demand_kw, 0.0)
-    return Sustained(share * np.maximum(demand_kw, 0.0), np.maximum(room, 0.0))
+    return Sustained(share * np.maximum(demand_kw, 0.0), np.zeros_like(demand_kw))
 
 
 def fuelcell_kw(watch: Watch, tank_kg: Floats, rated_kw: Floats, hours: float) -> Floats:

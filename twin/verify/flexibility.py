@@ -12,8 +12,9 @@ Definitions, fixed before the first measurement
     reaches `FLOOR` of what is connected is left out: there was nothing to hold, and a per cent
     of nothing says nothing. It is counted apart.
     *Median absolute error* (the published figure): over all groups of all calls, each weighted
-    with its devices. *Signed error*: the same ratio for the whole fleet of a kind, summed over
-    calls. *By device*: as the published figure with every device a group of its own.
+    with its devices. *By device*: the same with every device a group of its own. *Signed
+    error*: (said - held) / held of the whole fleet of a kind, summed over calls, where it held
+    at least `LEAST` of what is connected.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ __all__ = [
 ]  # fmt: skip
 
 FLOOR = 0.05  # of what is connected; less is nothing to hold (assumed)
+LEAST = 0.01  # of what is connected; a fleet that holds less has no signed error (assumed)
 Figures: TypeAlias = Mapping[str, float | int | None]
 TABLE = f"{REPORT}capability_device"
 KINDS = (
@@ -139,14 +141,16 @@ def summary(calls: Iterable[Held]) -> Figures:
     error, counts = _errors(said, shown, connected)
     single = [_errors(h.said_kw, h.held_kw, h.connected_kw) for h in held]
     alone = np.abs(np.concatenate([e[c] for e, c in single]))
-    fleet, some = _errors(*(np.array([part.sum()]) for part in (said, shown, connected)))
+    total = float(shown.sum())
+    signed = 100.0 * (float(said.sum()) - total) / total if total > 0.0 else None
+    signed = signed if total >= LEAST * float(connected.sum()) else None
     middle = weighted_percentile(np.abs(error[counts]), devices[counts], 0.5)
     return {
         "calls": len(held),
         "connected_mw": float(connected.sum()) / len(held) / KW_PER_MW,
         "said_mw": float(said.sum()) / len(held) / KW_PER_MW,
         "held_mw": float(shown.sum()) / len(held) / KW_PER_MW,
-        "signed_error_pct": float(fleet[0]) if some[0] else None,
+        "signed_error_pct": signed,
         "median_error_pct": middle,
         "device_median_error_pct": float(np.median(alone)) if len(alone) > 0 else None,
         "groups": int(counts.sum()),
