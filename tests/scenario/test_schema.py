@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,7 +110,9 @@ def test_what_is_written_is_read_again(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_the_shipped_scenarios_are_read_again(name: str, tmp_path: Path) -> None:
-    scenario = load_scenario(find_scenario(name))
+    shipped = find_scenario(name)
+    scenario = load_scenario(shipped)
+    shutil.copytree(shipped.parent, tmp_path, dirs_exist_ok=True)  # files that it names
     path = tmp_path / "scenario.toml"
     path.write_text(scenario_toml(scenario), encoding="utf-8")
     assert load_scenario(path) == scenario

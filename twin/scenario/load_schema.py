@@ -78,7 +78,7 @@ class _Switching(Section):
 
 class _Fairness(Section):
     district_spread: Share
-    ledger_weight_per_h: NotNegative
+    ledger_weight_per_h: NotNegative = default_rules().ledger_weight_per_h
 
 
 class _Table(Section):
