@@ -44,8 +44,9 @@ def test_who_falls_for_whom(tmp_path: Path) -> None:
         # Who raises the days is paid for more than he gives, by every method.
         assert row["gaming.0"]["overpaid_kwh"] > 0.0
     # Only the adjusted one looks at the morning.
-    paid = {method: table[method]["gaming.1"]["overpaid_kwh"] for method in METHODS}
-    assert paid["high_4_of_5"] > 0.0 > max(v for m, v in paid.items() if m != "high_4_of_5")
+    for method, row in table.items():
+        bent = row["gaming.1"]["bias_pct"] - row["honest"]["bias_pct"]
+        assert (bent > 8.0) if method == "high_4_of_5" else (abs(bent) < 2.0), method
     assert verdicts["dr.baseline_error"]["reason"].startswith("guangzhou_2021")
     assert verdicts["dr.network"]["passed"] is True
     assert (run.directory / "reports" / "baselines.parquet").is_file()
