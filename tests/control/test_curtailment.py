@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fakecity import FakeCity, make_calendar, make_inventory, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from twin.clock import HOUR_MS, MINUTE_MS
 from twin.control.measures import default_rules
@@ -322,3 +324,27 @@ def test_a_level_bars_the_kinds_of_graver_measures() -> None:
         commanded.append(np.isfinite(city.set["charging", "limit_kw"]).sum())
     assert commanded[0] > 0
     assert commanded[1] == 0
+
+
+@settings(deadline=None, max_examples=6)
+@given(st.integers(0, 10_000), st.sampled_from(list(OrderForm)))
+def test_no_reading_leads_to_a_protected_site(seed: int, form: OrderForm) -> None:
+    draw = np.random.Generator(np.random.Philox(seed))
+    city, logic = FakeCity(RIGID, START - 20 * MINUTE_MS), Platform()
+    logic.start(RIGID, CALENDAR)
+    mw = 20.0 if form is OrderForm.REDUCTION else 190.0
+    told = Notice(city.now_ms, NoticeKind.ORDER, replace(order(mw, form), notice_ms=city.now_ms))
+    absurd = np.array([np.nan, np.inf, -np.inf, -1e9, 1e12, 0.0, 1.0])
+    while city.now_ms < START + 12 * MINUTE_MS:
+        readings = city.readings(logic.plan(city.now_ms))
+        for reading in readings.values():
+            bad = draw.random(reading.value.shape) < 0.3
+            reading.value[bad] = draw.choice(absurd, int(bad.sum()))
+            old = draw.random(reading.time_ms.shape) < 0.2
+            reading.time_ms[old] -= draw.integers(0, 10**9)
+        actions = logic.digest(city.now_ms, readings, [told] if city.now_ms == told.now_ms else [])
+        city.apply(actions.setpoints)  # asserts that every value is one the device takes
+        city.step()
+        assert city.closed[:, PROTECTED].all()
+        assert (city.set["terminal", "warning"][PROTECTED] != 1.0).all()
+        assert np.isfinite(logic.curtailment.numbers.total_kw)
