@@ -41,11 +41,24 @@ LEAST_SPREAD_K2 = 1e-6  # below this sum of squares days say nothing of temperat
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The days that count: loads float64[days, 96, n] newest first, temperatures, days back."""
+    """The days that count, shared with the history itself.
 
-    demand_kw: Floats
-    temperature_c: Floats
+    Attributes
+    ----------
+    rows : int64[days]  of the history, the newest day first
+    back : int64[days]  how many days back each is
+    sites : int64[n]  those that were metered
+    """
+
+    history: MeterHistory
+    rows: NDArray[np.int64]
     back: NDArray[np.int64]
+    sites: NDArray[np.int64]
+
+    def load_kw(self, rows: NDArray[np.int64], window: NDArray[np.int64]) -> Floats:
+        """Return float64[days, quarters, n] at `rows` of the history."""
+        picked = self.history.demand_kw[rows[:, None], window[None, :]]
+        return picked[:, :, self.sites].astype(np.float64)
 
 
 class CustomerBaselines:
@@ -79,8 +92,7 @@ class CustomerBaselines:
         self.metered = np.asarray(np.isfinite(history.demand_kw[rows]).any(axis=(0, 1)))
         if len(rows) == 0 or not self.metered.any():
             return None
-        demand = history.demand_kw[rows][:, :, self.metered].astype(np.float64)
-        return _Known(demand, history.temperature_c[rows], -history.day[rows])
+        return _Known(history, rows, -history.day[rows], np.flatnonzero(self.metered))
 
     def load_kw(self, method: str, first_quarter: int, quarters: int, today_kw: Floats) -> Floats:
         """Return float64[quarters, sites], what the sites would have drawn [kW].
@@ -107,29 +119,33 @@ class CustomerBaselines:
     # -- methods: known days, window, today's means at metered sites; float64[quarters, n] -----
 
     def _guangzhou(self, known: _Known, window: NDArray[np.int64], today: Floats) -> Floats:
-        return _mean(known.demand_kw[known.back >= 2][:5, window])
+        return _mean(known.load_kw(known.rows[known.back >= 2][:5], window))
 
     def _mean_10(self, known: _Known, window: NDArray[np.int64], today: Floats) -> Floats:
-        return _mean(known.demand_kw[:10, window])
+        return _mean(known.load_kw(known.rows[:10], window))
 
     def _high_4_of_5(self, known: _Known, window: NDArray[np.int64], today: Floats) -> Floats:
-        days = known.demand_kw[:5]
-        size = _mean(days[:, window].transpose(1, 0, 2))
+        rows = known.rows[:5]
+        days = known.load_kw(rows, window)
+        size = _mean(days.transpose(1, 0, 2))
         size = np.where(np.isnan(size), -np.inf, size)
         rank = np.argsort(np.argsort(-size, axis=0, kind="stable"), axis=0)
-        chosen = np.where((rank < 4)[:, None, :], days, np.nan)
+        high = (rank < 4)[:, None, :]
         before = np.arange(int(window[0]) - ADJUST_FROM, int(window[0]) - ADJUST_TO)
         before = before[before >= 0]
-        usual, now = _mean(chosen[:, before]), today[before]
+        earlier = known.load_kw(rows, before)
+        usual, now = _mean(np.where(high, earlier, np.nan)), today[before]
         both = np.isfinite(usual) & np.isfinite(now)
         drawn, would = (np.where(both, x, 0.0).sum(axis=0) for x in (now, usual))
         factor = np.ones(days.shape[2])
         np.divide(drawn, would, out=factor, where=(would > 0.0) & (drawn > 0.0))
-        return _mean(chosen[:, window]) * np.clip(factor, *ADJUSTMENT)
+        return _mean(np.where(high, days, np.nan)) * np.clip(factor, *ADJUSTMENT)
 
     def _regression(self, known: _Known, window: NDArray[np.int64], today: Floats) -> Floats:
-        load = known.demand_kw[:10, window]
-        air = np.broadcast_to(known.temperature_c[:10, window][:, :, None], load.shape)
+        rows = known.rows[:10]
+        load = known.load_kw(rows, window)
+        outside_c = known.history.temperature_c[rows[:, None], window[None, :]]
+        air = np.broadcast_to(outside_c[:, :, None], load.shape)
         air = np.where(np.isfinite(load), air, np.nan)
         level, usual_c = _mean(load), _mean(air)
         warmer, more = np.nan_to_num(air - usual_c), np.nan_to_num(load - level)
