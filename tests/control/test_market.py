@@ -122,7 +122,7 @@ def test_what_is_held_back_is_taken_after_all_others_and_never_priced() -> None:
     assert some.award["icestore"] == pytest.approx([5.0 / 8.0, 0.0])
     more = market().clear(NOTICE, order(20.0), CAPABILITY, held_back=back)
     assert more.award["icestore"] == pytest.approx([1.0, 0.0])
-    assert more.award["storage"] == pytest.approx([0.7, 0.7, 0.5, 0.0])
+    assert more.award["storage"] == pytest.approx([0.6, 0.6, 0.6, 0.0])
     assert (more.price_cny_kwh, more.short_mw) == (2.0, 0.0)
 
 

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NOTHING_KW = 1e-3
-LAST_CNY_KWH = 1000.0  # puts a step behind all others; nobody is paid it
+LAST_CNY_KWH = 1e6  # puts a step behind all others; nobody is paid it
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ def collect(
     usable_kw : by kind, float64[n], numbers of 0 or more
     cap : float64[VPPs], highest bid of each [CNY/kWh]
     hours : length of the window
-    held_back : by kind the part of each bid that is taken after all others, 0 to 1
+    held_back : by kind the part of each bid that is taken after all others and from all
+        alike, 0 to 1
     """
     parts: list[Offers] = []
     for i, (kind, known) in enumerate(bidders.items()):
@@ -84,7 +85,9 @@ def collect(
         row = np.tile(rows, len(size))
         price, agent = known.offer[row], known.agent[row]
         kw = usable_kw[kind][row] * np.repeat(size, len(rows))
-        blocks = Blocks(price + more.ravel(), kw, known.district[row], known.busbar[row])
+        # What is held back is shared in proportion, whatever it asks.
+        cost = np.minimum(price + more.ravel(), LAST_CNY_KWH)
+        blocks = Blocks(cost, kw, known.district[row], known.busbar[row])
         parts.append(Offers(np.full(len(row), i), row, agent, price, price > cap[agent], blocks))
     return _join(parts)
 
