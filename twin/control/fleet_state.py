@@ -182,7 +182,7 @@ class FleetState:
         n = len(used)
 
         def total(values: Floats) -> NDArray[np.float32]:
-            found = np.bincount(group, np.nan_to_num(values), size)[used]
+            found = np.bincount(group, values, size)[used]
             return (found / KW_PER_MW).astype(np.float32)
 
         state = self.states(kind, now_ms)
@@ -204,7 +204,7 @@ class FleetState:
             "owner": (used % len(OWNERS)).astype(np.uint8),
             "devices": devices[used].astype(np.int32),
             **{s.name.lower(): counts[:, s].astype(np.int32) for s in DeviceState},
-            "power_mw": total(power_kw),
+            "power_mw": total(np.where(np.isnan(power_kw), 0.0, power_kw)),
             "soc": soc,
             "drawn_today_mwh": total(book.memory["in_today_kwh"]),
             "fed_today_mwh": total(book.memory["out_today_kwh"]),
