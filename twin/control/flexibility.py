@@ -1,9 +1,9 @@
 """How much each device can give, and for how long: estimates from readings and nameplates.
 
 `up` is load taken off the grid (or generation added), `down` load added, each in kW that can be
-*sustained* over a horizon. Only batteries can be told to draw more: the maps of the other
-kinds hold limits, and nobody can make an owner draw what he does not want. The physics behind a figure is a rule of thumb with its source
-beside it; truth is not looked at.
+*sustained* over a horizon. Only batteries can be told to draw more: the maps of the other kinds
+hold limits, and nobody can make an owner draw what he does not want. The physics behind a
+figure is a rule of thumb with its source beside it; truth is not looked at.
 """
 
 from __future__ import annotations
