@@ -56,7 +56,10 @@ _FILES = (
     "summary.json", "report.html", "orders.parquet", "settlement.csv", "scenario.toml",
     "orders.jsonl", "writes.parquet", "devices.parquet", "emissions.csv", "emissions.parquet",
 )  # fmt: skip
-_SETTLEMENT = ("order", "aggregator", "site", "ordered_kwh", "delivered_kwh", "valid_share")
+_SETTLEMENT = (
+    "order", "aggregator", "site", "hours", "ordered_kwh", "delivered_kwh", "delivered_share",
+    "valid_share", "baseline", "price_cny_kwh", "paid_cny", "penalty_cny",
+)  # fmt: skip
 
 
 class RunDirectory:
