@@ -7,6 +7,7 @@ import pytest
 from tests.verify.world import Record, at, by_id, dr_order, dr_run, evidence, ms
 from twin.clock import DAY_MS, MINUTE_MS
 from twin.record.orders import OrderForm
+from twin.verify.baselines import BASELINE_IDS
 from twin.verify.demand_response import IDS, judge_demand_response
 from twin.verify.flexibility import CAPABILITY_IDS
 from twin.verify.settlement import SETTLEMENT_IDS
@@ -32,7 +33,7 @@ def test_an_order_met_passes_everything():
         "dr.tracking_execution": None,
         "dr.rebound_back": None,
         "dr.rebound_before": None,
-        "dr.baseline_error": None,
+        **dict.fromkeys(BASELINE_IDS),
         **dict.fromkeys(SETTLEMENT_IDS),
         **dict.fromkeys(CAPABILITY_IDS),
     }
