@@ -13,6 +13,7 @@ from twin.control.platform import Platform
 from twin.control.supervision import Supervision
 from twin.record.exchange import Alarm, AlarmQuality, Reading
 from twin.record.fleet_states import DeviceState, device_state
+from twin.record.onboarding import Onboarding
 
 INVENTORY = make_inventory()
 NOON = 12 * HOUR_MS
@@ -117,6 +118,9 @@ def test_table_of_the_fleet_counts_everybody_once() -> None:
     assert set(table["owner"]) <= set(range(len(OWNERS)))
     assert len(tables["stations"]["row"]) == INVENTORY.kinds["storage"].n
     assert (tables["stations"]["age_s"] == 14 * 60).all()
+    assert (tables["stations"]["onboarding"] == Onboarding.LIVE).all()
+    district = INVENTORY.sites.i8("district")[tables["stations"]["site"].astype(int)]
+    assert np.array_equal(tables["stations"]["district"], district)
     off_beat = shown.look(now_ms + MINUTE_MS, readings, lambda kind: np.zeros(1))
     assert off_beat == {}
 

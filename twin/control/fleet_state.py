@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from twin.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from twin.control.memory import whole
+from twin.control.onboarding import state
 from twin.control.supervision import Supervision
 from twin.control.watch import NEVER_MS, Watch
 from twin.record.exchange import PSEUDO_KINDS, Inventory
@@ -185,9 +186,8 @@ class FleetState:
             found = np.bincount(group, values, size)[used]
             return (found / KW_PER_MW).astype(np.float32)
 
-        state = self.states(kind, now_ms)
         number = len(DeviceState)
-        counts = np.bincount(group * number + state, minlength=size * number)
+        counts = np.bincount(group * number + self.states(kind, now_ms), minlength=size * number)
         counts = counts.reshape(size, number)[used]
         soc = np.full(n, np.nan, np.float32)
         if "soc" in watch.index and "capacity_kwh" in watch.kind.columns:
@@ -213,8 +213,14 @@ class FleetState:
         }
 
     def _stations(self, kind: str, now_ms: int, power_kw: Floats) -> dict[str, NDArray[np.generic]]:
-        """Return one row a station; ``age_s`` is of its last reading, -1 where there is none."""
-        watch, book = self.watch[kind], self.energy[kind]
+        """Return one row a station with its state, onboarding state, power, SOC and energies.
+
+        ``district`` and ``owner`` are as in `_fleet`; ``age_s`` is of its last reading, -1 where
+        there is none.
+        """
+        watch, book, group = self.watch[kind], self.energy[kind], self.groups[kind]
+        columns = watch.kind.columns
+        site = columns.i8("site") if "site" in columns else np.full(watch.n, -1)
         n, heard = watch.n, whole(watch.memory, "time_ms")
         age_s = np.where(heard == NEVER_MS, -1, np.maximum(now_ms - heard, 0) // 1000)
 
@@ -226,6 +232,10 @@ class FleetState:
             "now_ms": np.full(n, now_ms, np.int64),
             "kind": np.full(n, kind),
             "row": np.arange(n, dtype=np.int32),
+            "site": site.astype(np.int32),
+            "district": (group // len(OWNERS)).astype(np.int16),
+            "owner": (group % len(OWNERS)).astype(np.uint8),
+            "onboarding": state(columns, now_ms),
             "state": self.states(kind, now_ms),
             "power_kw": short(power_kw),
             "soc": short(watch.get("soc") if "soc" in watch.index else blank),
