@@ -110,7 +110,7 @@ def clear_blocks(
         return given
     limits = network.usable()
     rows = limits.by_block(blocks)
-    if (rows @ given <= limits.room_mw * KW_PER_MW + 1e-6).all():
+    if ((rows * given).sum(axis=1) <= limits.room_mw * KW_PER_MW + 1e-6).all():
         return given
     found = _program(blocks, asked_kw, room_kw, rows, limits.room_mw * KW_PER_MW)
     return given if found is None else found

@@ -222,7 +222,7 @@ class Market:
         limits = None
         if network is not None:
             known = NetworkLimits(*map(np.asarray, network)).usable()
-            moved = known.matrix @ self._by_busbar(known.matrix, given_kw)
+            moved = (known.matrix * self._by_busbar(known.matrix, given_kw)).sum(axis=1)
             limits = NetworkLimits(known.matrix, known.room_mw + moved)
         given = clear_blocks(allowed, wanted, self._district_room(allowed, asked), limits)
         left = float(size.sum()) - float(given.sum())
@@ -283,7 +283,7 @@ class Market:
         price = float(np.max(offers.price[accepted], initial=0.0))
         awarded, asked_kw = cleared.awarded_kw, cleared.asked_kw
         if self.rules.pricing != "uniform" and awarded > 0.0:
-            price = float(offers.price @ given) / awarded
+            price = float((offers.price * given).sum()) / awarded
         award: dict[str, Floats] = {}
         for i, kind in enumerate(self.kinds):
             table, mine = self.memory[kind], offers.kind == i
