@@ -60,3 +60,13 @@ def test_the_forecast_gives_the_trend_of_a_minute():
     load[600] = 103.0
     assert coming(load, 600 * MINUTE_MS) == pytest.approx(1.03)
     assert coming(np.zeros(1440), 0) == 1.0
+
+
+def test_half_minutes_weigh_half() -> None:
+    whole, half = QuarterMean(), QuarterMean()
+    for minute in range(5):
+        whole.take((minute + 1) * MINUTE_MS, 0.995 * CAP)
+    for step in range(10):
+        half.take((step + 1) * MINUTE_MS // 2, 0.995 * CAP, MINUTE_MS // 2)
+    now = 5 * MINUTE_MS
+    assert half.aim_mw(now, CAP) == pytest.approx(whole.aim_mw(now, CAP))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.clock import MINUTE_MS
+from twin.clock import HOUR_MS, MINUTE_MS
 from twin.control import cut_report
 from twin.control.choice import Choice, RoundsInOrder
 from twin.control.cut_plan import AIM, Asked
@@ -68,7 +68,7 @@ class CutNumbers:
     turn_kw: float = 0.0
     quarter: int = -1
     quarter_mw: float = 0.0
-    quarter_minutes: int = 0
+    quarter_minutes: float = 0.0
     barred: list[str] = field(default_factory=list)
 
 
@@ -102,6 +102,7 @@ class Curtailment:
         if choice is None and inventory.chain.n > 0:
             self.choice = LeastLoss(inventory, self.rules, network)
         self.forecast = Forecast(calendar.typical_load_mw, calendar.start_ms, calendar.end_ms)
+        self.period_ms = calendar.control_period_ms
         self.numbers = CutNumbers()
         self.reports: dict[str, Mapping[str, NDArray[np.generic]]] = {}  # until they are taken
 
@@ -264,7 +265,7 @@ class Curtailment:
         """Return how far the coming minute's load would lie above what the quarter allows."""
         numbers = self.numbers
         mean = QuarterMean(numbers.quarter, numbers.quarter_mw, numbers.quarter_minutes)
-        mean.take(now_ms, load_mw)
+        mean.take(now_ms, load_mw, self.period_ms)
         numbers.quarter, numbers.quarter_mw = mean.quarter, mean.sum_mw
         numbers.quarter_minutes = mean.minutes
         expected = load_mw * coming(self.forecast.typical_load_mw, now_ms)
@@ -344,7 +345,7 @@ class Curtailment:
         """
         numbers = self.numbers
         cut_kw = self.rounds.cut_kw(fleet, trend)
-        self.rounds.book(cut_kw)
+        self.rounds.book(cut_kw, self.period_ms / HOUR_MS)
         numbers.rigid_kw = float(cut_kw.sum()) - self.board.behind.lost_generation_kw(fleet)
         numbers.total_kw = numbers.rigid_kw + (
             self.flexible.numbers.delivered_kw if self.flexible.busy else 0.0

@@ -26,20 +26,21 @@ class QuarterMean:
     Attributes
     ----------
     quarter : number of the quarter that is summed up, since the scenario's midnight
-    sum_mw, minutes : load of the minutes seen in it
+    sum_mw, minutes : load times minutes, and the minutes seen in it
     """
 
     quarter: int = -1
     sum_mw: float = 0.0
-    minutes: int = 0
+    minutes: float = 0.0
 
-    def take(self, now_ms: int, load_mw: float) -> None:
-        """Take the load of the minute that ends at `now_ms`."""
-        quarter = (now_ms - MINUTE_MS) // (QUARTER_MIN * MINUTE_MS)
+    def take(self, now_ms: int, load_mw: float, period_ms: int = MINUTE_MS) -> None:
+        """Take the load of the control period that ends at `now_ms`."""
+        quarter = (now_ms - period_ms) // (QUARTER_MIN * MINUTE_MS)
         if quarter != self.quarter:
-            self.quarter, self.sum_mw, self.minutes = int(quarter), 0.0, 0
-        self.sum_mw += load_mw
-        self.minutes += 1
+            self.quarter, self.sum_mw, self.minutes = int(quarter), 0.0, 0.0
+        minutes = period_ms / MINUTE_MS
+        self.sum_mw += load_mw * minutes
+        self.minutes += minutes
 
     def aim_mw(self, now_ms: int, cap_mw: float) -> float:
         """Return the load to aim at in the minute that begins at `now_ms`.
@@ -50,7 +51,7 @@ class QuarterMean:
         quarter = now_ms // (QUARTER_MIN * MINUTE_MS)
         gone = int(now_ms // MINUTE_MS) % QUARTER_MIN
         aim = CAP_AIM * cap_mw
-        if quarter != self.quarter or self.minutes == 0:
+        if quarter != self.quarter or self.minutes <= 0.0:
             return aim
         off = aim * self.minutes - self.sum_mw
         share = off / max(QUARTER_MIN - gone, 3)

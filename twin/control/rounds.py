@@ -28,7 +28,6 @@ ANSWERED_MS = 900_000  # a terminal counts as connected when it answered within 
 LEAST_KW = 0.5  # behind a circuit; less is not worth a switching (assumed)
 FAILED_MS = 180_000  # a circuit that still reads closed so long after its trip has failed
 NEVER_MS = -(10**15)
-MINUTES_PER_H = 60.0
 
 
 class Rounds:
@@ -160,10 +159,10 @@ class Rounds:
         would = self.memory["ref_kw"] * trend
         return np.asarray(np.where(used, would - self.demand_kw(fleet), 0.0))
 
-    def book(self, cut_kw: Floats) -> None:
-        """Enter one minute's cut of open circuits into the ledger of their sites."""
+    def book(self, cut_kw: Floats, hours: float) -> None:
+        """Enter the cut of open circuits over `hours` into the ledger of their sites."""
         kept = np.where(self.memory["open"] > 0.0, np.maximum(cut_kw, 0.0), 0.0)
-        self.memory["ledger_kwh"] += kept.sum(axis=0) / MINUTES_PER_H
+        self.memory["ledger_kwh"] += kept.sum(axis=0) * hours
 
     def note_failures(self, fleet: Supervision, now_ms: int) -> None:
         """Mark circuits that still read closed long after their trip."""
