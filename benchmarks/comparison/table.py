@@ -21,8 +21,9 @@ KEEPS = {
     ),
     "20 %": ("lm.restoration", "lm.restoration_peak"),
 }  # fmt: skip
-TOTAL = "total cost"
+TOTAL, BARE = "total cost", "total cost, warmth apart"
 COSTS = ("dr.cost", "lm.cost")
+WARMTH = ("dr.cost_discomfort", "lm.cost_discomfort")
 NO_FIGURE = ("monitor.",)  # the same supervision in all
 
 
@@ -45,7 +46,9 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[int, 
             found.setdefault(id_, {}).setdefault(row["logic"], {})[row["seed"]] = one
         if any(id_ in values for id_ in COSTS):
             total = sum(v for id_ in COSTS for v, _ in values.get(id_, []))
-            found.setdefault(TOTAL, {}).setdefault(row["logic"], {})[row["seed"]] = total
+            warmth = sum(v for id_ in WARMTH for v, _ in values.get(id_, []))
+            for name, cny in ((TOTAL, total), (BARE, total - warmth)):
+                found.setdefault(name, {}).setdefault(row["logic"], {})[row["seed"]] = cny
     return found
 
 
@@ -79,6 +82,7 @@ def summary(rows: Sequence[Mapping[str, Any]], logics: Sequence[str]) -> dict[st
         "seeds": sorted({row["seed"] for row in rows}),
         "meets": {k: _share(passed(rows, ids)) for k, ids in MEETS.items()},
         "keeps": {k: _share(passed(rows, ids)) for k, ids in KEEPS.items()},
+        "all": {k: _share(passed(rows, (*ids, *KEEPS[k]))) for k, ids in MEETS.items()},
         "figures": {},
     }
     for id_, by_logic in by_id.items():
@@ -114,16 +118,25 @@ def markdown(found: Mapping[str, Any], logics: Sequence[str], title: str) -> str
         "| | " + " | ".join(logics) + " |",
         "|---|" + "---|" * len(logics),
     ]  # fmt: skip
-    for what, words in (("meets", "meets the {} order"), ("keeps", "keeps its limits, {} order")):
+    for what, words in (
+        ("meets", "meets the {} order"),
+        ("keeps", "keeps its limits, {} order"),
+        ("all", "both, {} order"),
+    ):
         for order, by_logic in found[what].items():
             if by_logic:
                 cells = [_count(by_logic.get(logic)) for logic in logics]
                 lines.append(f"| {words.format(order)}, seeds | " + " | ".join(cells) + " |")
-    names = sorted(found["figures"], key=lambda id_: (id_ != TOTAL, id_.split("_")[0] not in COSTS))
+    names = sorted(found["figures"], key=_place)
     for id_ in names:
         row = found["figures"][id_]
         lines.append(f"| {id_} | " + " | ".join(_cell(row.get(x)) for x in logics) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _place(id_: str) -> tuple[bool, bool]:
+    """Return where a row stands: totals, then their parts, then the rest."""
+    return id_ not in (TOTAL, BARE), id_.split("_")[0] not in COSTS
 
 
 def _span(seeds: Sequence[int]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.comparison.table import TOTAL, markdown, mean_and_half, passed, summary
+from benchmarks.comparison.table import BARE, TOTAL, markdown, mean_and_half, passed, summary
 from benchmarks.logics import seeds_of
 
 
@@ -23,6 +23,7 @@ def row(seed: int, logic: str, cost: float, delivered: float = 99.0) -> dict[str
         "logic": logic,
         "verdicts": [
             verdict("dr.cost", cost, "CNY", "figure", None),
+            verdict("dr.cost_discomfort", 7.0, "CNY", "figure", None),
             verdict("dr.cost", 10.0, "CNY", "figure", None, "b"),  # two orders of a day
             verdict("lm.cost", 5.0, "CNY", "figure", None),
             verdict("dr.delivered", delivered, "%", ">=", delivered >= 95.0),
@@ -47,6 +48,8 @@ def test_differences_are_paired_by_seed_and_costs_added_up() -> None:
     found = summary(rows, ["a", "b"])
     total = found["figures"][TOTAL]
     assert total["a"]["mean"] == 215.0
+    assert found["figures"][BARE]["a"]["mean"] == 208.0
+    assert found["all"]["5 %"] == {"a": [3, 3], "b": [2, 3]}
     assert total["b"]["difference"] == pytest.approx(52.0)
     assert total["b"]["difference_half_95"] == pytest.approx(4.3027 / math.sqrt(3.0), rel=1e-4)
     assert found["figures"]["dr.delivered"]["a"]["mean"] == 99.0  # the worse order counts
