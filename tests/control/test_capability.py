@@ -143,6 +143,15 @@ def test_absurd_readings_give_no_absurd_capability(data: st.DataObject) -> None:
     assert np.isfinite(np.asarray(table["up_mw"], np.float64)).all()
 
 
+@pytest.mark.parametrize("window", [(-60, -30), (-30, 0), (30, 10), (0, 0), (600, 2000)])
+def test_an_order_with_an_odd_window_is_answered_too(window: tuple[int, int]) -> None:
+    logic, city = watching(minutes=2)
+    span = tuple(city.now_ms + m * MINUTE_MS for m in window)
+    for held in logic.adjustable.capability.over(city.now_ms, (span[0], span[1])).values():
+        assert np.isfinite(held.up_kw).all()
+        assert (held.up_kw >= 0.0).all()
+
+
 def test_the_table_adds_up_to_the_devices() -> None:
     logic, city = watching()
     capability = logic.adjustable.capability

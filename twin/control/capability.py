@@ -80,17 +80,17 @@ class Capability:
     def over(self, now_ms: int, span: tuple[int, int]) -> dict[str, Sustained]:
         """Return by kind what each device can hold over `span` (start_ms, end_ms).
 
-        A span that has begun is what is left of it.
+        A span that has begun is what is left of it, a minute at the least.
         """
         start_ms = max(span[0], now_ms)
-        hours = max((span[1] - start_ms) / HOUR_MS, 1.0 / 60.0)
-        window = Window((start_ms - now_ms) / HOUR_MS, hours)
+        end_ms = max(span[1], start_ms + MINUTE_MS)
+        window = Window((start_ms - now_ms) / HOUR_MS, (end_ms - start_ms) / HOUR_MS)
         found: dict[str, Sustained] = {}
         # Batteries last: what others give at the same meter is no room for them any more.
         for kind in sorted(self.kinds, key=lambda k: k == "storage"):
             use = self.usable(kind, now_ms)
             if kind == "storage":
-                given = self._storage(now_ms, (start_ms, span[1]), found)
+                given = self._storage(now_ms, (start_ms, end_ms), found)
             else:
                 # Their maps have limits, no command to draw more than the owner wants.
                 up = self._other(kind, now_ms, window)
@@ -208,9 +208,9 @@ class Capability:
         """
         shadow, held = owners.memory["soc"].copy(), owners.memory["charge_kw"].copy()
         begin, power, length = soc, [], []
-        at_ms, until_ms = now_ms, max(span[1], now_ms + MINUTE_MS)
-        while at_ms < until_ms:
-            end_ms = min(at_ms - at_ms % STEP_MS + STEP_MS, until_ms)
+        at_ms = now_ms
+        while at_ms < span[1]:
+            end_ms = min(at_ms - at_ms % STEP_MS + STEP_MS, span[1])
             if at_ms < span[0]:
                 end_ms = min(end_ms, span[0])
             step_h = (end_ms - at_ms) / HOUR_MS
