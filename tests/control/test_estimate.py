@@ -107,6 +107,19 @@ def test_a_meter_that_stands_still_says_nothing() -> None:
     assert (desk.power("terminal", 7) > -1.4 * host).all()
 
 
+def test_clocks_ahead_leave_the_variance_finite() -> None:
+    """A reading is never older than its estimate, for longer than halves last."""
+    desk, known = Desk(), INVENTORY.kinds["solar"]
+    for minute in range(1200):
+        now_ms = NOON + minute * 1000
+        value = np.full((len(known.points), known.n), 50.0 + minute % 2)
+        stamp = np.full(known.n, now_ms + MINUTE_MS - 1000)
+        reading = {"solar": Reading(value, stamp, np.zeros(known.n, np.uint8))}
+        desk.fleet.take(now_ms, reading)
+        desk.estimate.read(now_ms, reading)
+    assert np.isfinite(desk.estimate.units["solar"].variance(now_ms)).all()
+
+
 def test_nobody_ever_read_is_not_reported() -> None:
     power, _, substitute = Desk().estimate.power_kw("charging", NOON)
     assert np.isnan(power).all()

@@ -99,10 +99,11 @@ class Unit:
         rows = np.flatnonzero(paired)
         if len(rows) > 0:
             missed = (power - self.power_kw(now_ms))[rows] / self.rated_kw[rows]
-            age = self.age_ms(now_ms)[rows] / MINUTE_MS
-            # Half of what was known counts on, so that the evening does not live by the night.
-            memory["spread"] *= 0.5
-            memory["spread"] += np.array([0.5 * (missed**2).sum(), 0.5 * age.sum()])
+            minutes = float(self.age_ms(now_ms)[rows].sum()) / MINUTE_MS
+            if minutes > 0.0:  # clocks that run ahead make no age
+                # Half of what was known counts on: the evening does not live by the night.
+                memory["spread"] *= 0.5
+                memory["spread"] += np.array([0.5 * float((missed**2).sum()), 0.5 * minutes])
             self._learn_trend(rows[np.abs(old_kw[rows]) > MOVING * self.rated_kw[rows]], passed)
         for name, value in (("kw", power), ("read_kw", power), ("variance", self.least)):
             np.copyto(memory[name], value, where=new)
