@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.verify.world import Record, by_id, inventory, ms
 from twin.clock import MINUTE_MS
 from twin.record.alarms import AlarmWatch, conditions, poll_period_ms
-from twin.record.exchange import Alarm, FleetReport
+from twin.record.exchange import Alarm, AlarmQuality, FleetReport
 from twin.record.monitor import (
     DEVICE_KINDS,
     POWER_BIN,
@@ -191,6 +193,9 @@ def test_alarm_verdicts():
     bad = verdicts(alarms=[alarm(i + 1, row=i + 10) for i in range(97)], true=true)
     assert bad["monitor.alarms"].value == 90.0
     assert bad["monitor.false_alarms"].value == pytest.approx(100.0 * 7 / 97)
+    assert bad["monitor.false_alarms"].reason == "7 of 97; 0 were raised as doubtful"
+    doubted = [replace(alarm(5), quality=AlarmQuality.DOUBTFUL), alarm(7)]
+    assert "; 1 were raised" in verdicts(alarms=doubted)["monitor.false_alarms"].reason
     assert not bad["monitor.alarms"].passed
     assert not bad["monitor.false_alarms"].passed
 

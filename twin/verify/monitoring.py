@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from twin.clock import MINUTE_MS
-from twin.record.exchange import Alarm
+from twin.record.exchange import Alarm, AlarmQuality
 from twin.record.history import History
 from twin.record.monitor import AGE_BIN, POWER_BIN, SOC_BIN, MonitorTally, percentile
 from twin.verify.verdict import NO_ALARMS, NO_REPORT, Scope, Sheet, rules
@@ -164,5 +164,8 @@ def _alarms(sheet: Sheet, final: History) -> None:
     if raised == 0:
         sheet.add("monitor.false_alarms", 0.0, "no alarm was raised", scope=run)
     else:
-        reason = f"{false} of {raised}"
+        doubtful = sum(
+            a.end_ms is None and a.quality is AlarmQuality.DOUBTFUL for a in final.alarms
+        )
+        reason = f"{false} of {raised}; {doubtful} were raised as doubtful"
         sheet.add("monitor.false_alarms", 100.0 * false / raised, reason, scope=run)
