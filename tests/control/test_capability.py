@@ -139,7 +139,7 @@ def test_absurd_readings_give_no_absurd_capability(data: st.DataObject) -> None:
             for power in (given_.up_kw, given_.down_kw):
                 assert np.isfinite(power).all(), kind
                 assert (power >= 0.0).all(), kind
-    table = logic.adjustable.capability.table(now_ms)
+    table = logic.adjustable.rows.table(now_ms)
     assert np.isfinite(np.asarray(table["up_mw"], np.float64)).all()
 
 
@@ -155,7 +155,7 @@ def test_an_order_with_an_odd_window_is_answered_too(window: tuple[int, int]) ->
 def test_the_table_adds_up_to_the_devices() -> None:
     logic, city = watching()
     capability = logic.adjustable.capability
-    table = capability.table(city.now_ms)
+    table = logic.adjustable.rows.table(city.now_ms)
     rows = (table["kind"] == "aircon") & (table["horizon_min"] == 60)
     devices = capability.estimate(city.now_ms, 60)["aircon"]
     assert table["up_mw"][rows].sum() == pytest.approx(devices.up_kw.sum() / 1000.0)

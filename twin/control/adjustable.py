@@ -15,6 +15,7 @@ from twin.clock import HOUR_MS, MINUTE_MS
 from twin.control.baseline import Habits
 from twin.control.calls import SustainedCall
 from twin.control.capability import Capability
+from twin.control.capability_tables import CapabilityTables
 from twin.control.owner_plans import OwnerPlans
 from twin.control.pacing import Desk
 from twin.control.supervision import Supervision
@@ -46,6 +47,7 @@ class Adjustable:
         self.capability = Capability(
             inventory, habits, self.plans, fleet, self._baseline, behind_open
         )
+        self.rows = CapabilityTables(self.capability)
         self.call = SustainedCall(self.capability, desk)
 
     def _baseline(self, kind: str) -> Floats | None:
@@ -81,10 +83,10 @@ class Adjustable:
         if not self.capability.kinds:
             return out
         if now_ms % (QUARTER_MS if alert else HOUR_MS) == 0:
-            out["capability"] = self.capability.table(now_ms)
+            out["capability"] = self.rows.table(now_ms)
         news = [n.order for n in notices if n.kind is NoticeKind.ORDER]
         if news:
-            parts = [self.capability.device_table(now_ms, order) for order in news]
+            parts = [self.rows.device_table(now_ms, order) for order in news]
             out["capability_device"] = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
         return out
 

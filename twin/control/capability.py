@@ -1,4 +1,4 @@
-"""What the fleet can sustain: by device, and by aggregator, district and kind.
+"""What each device of the fleet can sustain, up and down.
 
 *Connected* is the registered rating of what takes part; *adjustable* is what can be held. An
 estimate made at `now_ms` is for a call given at this moment: a quarter of an hour later
@@ -26,8 +26,6 @@ from twin.control.owner_plans import OwnerPlans
 from twin.control.supervision import FRESH_MS, Supervision, Watch
 from twin.record.exchange import Inventory
 from twin.record.onboarding import live
-from twin.record.orders import Order, OrderForm
-from twin.units import KW_PER_MW
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -65,7 +63,10 @@ class Capability:
         self.kinds = tuple(k for k in FLEXIBLE if k in habits.kinds)
         self.columns = {k: inventory.kinds[k].columns for k in self.kinds}
         self.enrolled = {k: c.flag("enrolled") for k, c in self.columns.items()}
-        self._place()
+        self.rated_at_site = np.zeros(inventory.sites.n)
+        if "storage" in self.columns:
+            c = self.columns["storage"]
+            self.rated_at_site += np.bincount(c.i8("site"), c.f8("rated_kw"), inventory.sites.n)
 
     # -- estimates ---------------------------------------------------------------------------
 
@@ -249,81 +250,10 @@ class Capability:
         in_kw = np.clip(-power + part * room_in, 0.0, rated)
         return np.where(known[site], out_kw, rated), np.where(known[site], in_kw, rated)
 
-    # -- tables ------------------------------------------------------------------------------
-
-    def _place(self) -> None:
-        """Work out to which group of aggregator and district each device belongs."""
-        sites, n = self.inventory.sites, self.inventory.sites.n
-        agent = sites.i8("aggregator") if "aggregator" in sites else np.full(n, -1, np.int64)
-        self.rated_at_site = np.zeros(n)
-        if "storage" in self.columns:
-            c = self.columns["storage"]
-            self.rated_at_site += np.bincount(c.i8("site"), c.f8("rated_kw"), n)
-        self.group: dict[str, NDArray[np.int64]] = {}
-        self.groups: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
-        self.connected_mw: dict[str, Floats] = {}
-        width = len(self.inventory.districts)
-        for kind, column in self.columns.items():
-            place = (agent[column.i8("site")] + 1) * width + column.i8("district")
-            found, group = np.unique(place, return_inverse=True)
-            self.group[kind] = group.astype(np.int64)
-            self.groups[kind] = found // width - 1, found % width
-            rated = np.where(self.enrolled[kind], column.f8("rated_kw"), 0.0)
-            self.connected_mw[kind] = np.bincount(group, rated, len(found)) / KW_PER_MW
-
-    def table(self, now_ms: int) -> Rows:
-        """Return the rows of report table ``capability`` [MW].
-
-        Columns ``time_ms, aggregator (-1: none), district, kind, horizon_min, up_mw, down_mw,
-        connected_mw``; one row a group that has devices, and horizon.
-        """
-        parts: list[dict[str, NDArray[np.generic]]] = []
-        for horizon in HORIZONS_MIN:
-            for kind, given in self.estimate(now_ms, horizon).items():
-                (agent, district), group = self.groups[kind], self.group[kind]
-                n = len(agent)
-                parts.append({
-                    "time_ms": np.full(n, now_ms, np.int64),
-                    "aggregator": agent, "district": district, "kind": np.full(n, kind),
-                    "horizon_min": np.full(n, horizon, np.int64),
-                    "up_mw": np.bincount(group, given.up_kw, n) / KW_PER_MW,
-                    "down_mw": np.bincount(group, given.down_kw, n) / KW_PER_MW,
-                    "connected_mw": self.connected_mw[kind],
-                })  # fmt: skip
-        return _stacked(parts)
-
-    def device_table(self, now_ms: int, order: Order) -> Rows:
-        """Return the rows of report table ``capability_device`` at the notice of `order` [kW].
-
-        Columns ``order, kind, row, connected_kw``, ``held_kw`` (what each can hold from the
-        order's deadline to its end, the other way round where load is to be added) and
-        ``up_<horizon>_kw, down_<horizon>_kw`` (called now); one row a device that takes part.
-        """
-        found = {h: self.estimate(now_ms, h) for h in HORIZONS_MIN}
-        held = self.over(now_ms, (order.full_by_ms, order.end_ms))
-        added = order.form is OrderForm.INCREASE
-        parts: list[dict[str, NDArray[np.generic]]] = []
-        for kind in self.kinds:
-            rows = np.flatnonzero(self.enrolled[kind])
-            part: dict[str, NDArray[np.generic]] = {
-                "order": np.full(len(rows), order.id), "kind": np.full(len(rows), kind),
-                "row": rows, "connected_kw": self.columns[kind].f8("rated_kw")[rows],
-                "held_kw": (held[kind].down_kw if added else held[kind].up_kw)[rows],
-            }  # fmt: skip
-            for horizon, given in found.items():
-                part[f"up_{horizon}_kw"] = given[kind].up_kw[rows]
-                part[f"down_{horizon}_kw"] = given[kind].down_kw[rows]
-            parts.append(part)
-        return _stacked(parts)
-
 
 def _held(power_kw: Floats, use: Flags) -> Floats:
     """Return `power_kw` of those in `use`, never negative, 0 for the others and the unknown."""
     return np.where(use & (power_kw > 0.0) & np.isfinite(power_kw), power_kw, 0.0)
-
-
-def _stacked(parts: list[dict[str, NDArray[np.generic]]]) -> Rows:
-    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]} if parts else {}
 
 
 __all__ = ["HORIZONS_MIN", "LEAD_MS", "Capability"]
