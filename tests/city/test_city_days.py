@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.city.test_city_epw import write, year
 from twin.city.calendar_days import build_days, is_workday, rest_day
 from twin.city.weather import build_weather
 from twin.city.weather_month import read_day_figures
@@ -87,3 +89,14 @@ def test_days_before_have_the_stated_spread_and_memory() -> None:
     hot = np.stack([read_day_figures("hot", 20, seed).max_c for seed in range(200)]).mean(axis=0)
     assert hot[-1] - hot[-2] == pytest.approx(0.35 * 5.5, abs=0.4)
     assert hot[:10].mean() == pytest.approx(32.0, abs=0.3)
+
+
+def test_a_files_own_days_go_before(tmp_path: Path) -> None:
+    rows = year()
+    path = write(tmp_path / "g.epw", rows)
+    one, many = (build_weather(DAY, "design", 1, 1, epw=path, before=n) for n in (1, 5))
+    np.testing.assert_array_equal(many.temperature_c[-2881:], one.temperature_c)
+    first = (sum((31, 28, 31, 30, 31, 30, 31)) + 2 - 5) * 24  # 29 July, 5 days before 3 August
+    for hour in (1, 12, 15):
+        assert many.temperature_c[60 * hour] == float(rows[first + hour - 1][6])
+    assert len(many.daily_max_c()) == 6
