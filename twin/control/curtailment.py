@@ -231,7 +231,8 @@ class Curtailment:
         rounds.note_failures(fleet, now_ms)
         trend = rounds.trend(fleet, now_ms)
         cut_kw = self._measure(fleet, trend)
-        if (now_ms - order.start_ms) % cut_report.QUARTER_MS == 0:
+        since, quarter = now_ms - order.start_ms, cut_report.QUARTER_MS
+        if since // quarter != (since - self.period_ms) // quarter:
             flexible = self.flexible.cut_kw if self.flexible.busy else {}
             self.reports["measures"] = cut_report.measures_rows(
                 now_ms, order.id, rounds, cut_kw, flexible
