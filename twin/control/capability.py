@@ -124,10 +124,9 @@ class Capability:
         if kind == "icestore":
             return holding.ice(watch, self._learned(kind, points, watch.or_zero("melt_kw")), window)
         if kind == "charging":
-            waits, share = (
-                column.i8("use") == flex.WAITS,
-                [plans.drawn_share(kind, at) for at in points],
-            )
+            waits = column.i8("use") == flex.WAITS
+            # A day ago: what is read now is the minute before, and written over that quarter.
+            share = [plans.drawn_share(kind, at) for at in (now_ms, *points)]
             up = holding.chargers(watch, waits, plans.use[kind], share, window)
             feed = holding.vehicles_feed(watch, plans.use[kind], len(share[0]), window)
             return up + self._within_export(kind, feed)

@@ -143,16 +143,17 @@ def chargers(
 ) -> Floats:  # fmt: skip
     """Return what stations hold with every departure promise kept, V2G apart.
 
-    Left alone, those connected finish one after the other, and so many come that the group
-    draws what it drew at that time of day. Limited to the least that keeps all promises, who is
+    Left alone, those connected finish one after the other, and so many come as came at that
+    time of day when it was seen last: what the group drew then, less what was left of those it
+    had at this time. Limited to the least that keeps all promises, who is
     there stays at his least, and who comes begins at the least of his group. Where drivers
     wait there is nothing to defer.
 
     Parameters
     ----------
     use : int64[n]  group of each station
-    drawn_share : float64[uses] for each of the window's points, what such stations draw for
-        their rating at that time, NaN unseen: as much as now
+    drawn_share : float64[uses] for now and each of the window's points, what such stations
+        draw for their rating at that time, NaN unseen: as much as now
     """
     groups = len(drawn_share[0])
     free, least = watch.or_zero("demand_free_kw"), watch.or_zero("minimum_kw")
@@ -162,10 +163,13 @@ def chargers(
     # The few vehicles of a station do not finish at random: a half is done when half is in.
     own_h = 2.0 * np.clip(need / np.maximum(free, 1e-6), 0.1, 12.0)
     total = np.zeros(watch.n)
-    for at_h, share in zip(window.points_h(), drawn_share, strict=True):
+    had = drawn_share[0]
+    for at_h, share in zip(window.points_h(), drawn_share[1:], strict=True):
         stay = free * np.maximum(1.0 - at_h / own_h, 0.0)
-        all_kw = np.where(np.isfinite(share), share * rated, frees)
-        come_kw = np.maximum(all_kw - np.bincount(use, stay, groups), 0.0)
+        left = np.bincount(use, stay, groups) / np.maximum(frees, 1e-6)
+        come_kw = np.where(np.isfinite(share - had), (share - had * left) * rated,
+                           (1.0 - left) * frees)  # fmt: skip
+        come_kw = np.maximum(come_kw, 0.0)
         come = (come_kw / np.maximum(rated, 1e-9))[use] * watch.rated_kw
         alone = stay + come
         limited = flex.PROMISE_RESERVE * (least + slower[use] * come)
