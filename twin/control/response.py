@@ -302,12 +302,15 @@ class Response:
         numbers, market = self.numbers, self.market
         if market is None or not market.due(now_ms, order, numbers.short_kw):
             return
-        offered = {k: kw * storage_part if k == "storage" else kw for k, kw in self.up.items()}
         given = {k: self.levers.reduction_kw(k, fleet) for k in self.levers.kinds}
         rows = None if self.network is None else self.network.rows()
         again = market.cleared.order_id == order.id and numbers.short_kw > 0.0
         asked = market.more_kw(numbers.short_kw) if again else None
-        market.clear(now_ms, order, offered, asked_kw=asked, network=rows, given_kw=given)
+        held_back = {"storage": 1.0 - storage_part}
+        market.clear(
+            now_ms, order, self.up, asked_kw=asked, network=rows, given_kw=given,
+            held_back=held_back,
+        )  # fmt: skip
 
     def _bar(self, order: Order) -> None:
         """Leave out the devices of VPPs that may not take part in `order`."""
