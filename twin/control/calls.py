@@ -35,7 +35,8 @@ class SustainedCall:
     desk : writes
 
     Rows of the memory of each kind: ``called`` (asked), ``usual_kw`` (demand when the call
-    came), ``held`` (limit [kW] of ice stores, offset [K] of buildings).
+    came), ``held`` (limit [kW] of ice stores, offset [K] of buildings, of batteries the least
+    power that their owners have left to spare since everything had to be there).
     """
 
     def __init__(self, capability: Capability, desk: Desk) -> None:
@@ -76,13 +77,15 @@ class SustainedCall:
             for kind, table in self.memory.items():
                 table["usual_kw"] = self.capability.demand_kw(kind)
                 table["held"] = table["usual_kw"] if kind == "icestore" else 0.0
+                if kind == "storage":
+                    table["held"] = np.inf
         given = self.capability.over(now_ms, (order.full_by_ms, order.end_ms))
         if now_ms < order.full_by_ms - MINUTE_MS:
             given.pop("storage", None)  # there within seconds; the others need the time
         out: list[SetPoint] = []
         for kind, sustained in given.items():
             if order.form is OrderForm.INCREASE:
-                out += self._batteries(now_ms, -sustained.down_kw) if kind == "storage" else []
+                out += self._batteries(now_ms, sustained.down_kw, -1.0) if kind == "storage" else []
             else:
                 out += self._up(now_ms, kind, sustained, order.end_ms)
         return out
@@ -104,7 +107,7 @@ class SustainedCall:
     def _up(self, now_ms: int, kind: str, given: Sustained, end_ms: int) -> list[SetPoint]:
         hours = max((end_ms - now_ms) / HOUR_MS, 1.0 / 60.0)
         if kind == "storage":
-            return self._batteries(now_ms, given.up_kw)
+            return self._batteries(now_ms, given.up_kw, 1.0)
         rows = self._rows(kind, given.up_kw > 0.0)
         if len(rows) == 0:
             return []
@@ -131,14 +134,21 @@ class SustainedCall:
         able = rows[feed[1][rows] > 0.0]
         return out + self.desk.put(now_ms, kind, feed[0], able, feed[1][able])
 
-    def _batteries(self, now_ms: int, more_kw: Floats) -> list[SetPoint]:
-        """Bring batteries to their owners' schedule and `more_kw` on top of it."""
-        owners = self.capability.habits.owners
+    def _batteries(self, now_ms: int, more_kw: Floats, sign: float) -> list[SetPoint]:
+        """Bring batteries `more_kw` above their owners' schedule, below it where `sign` is -1.
+
+        Steadily: where an owner's full delivery left nothing to spare, nothing is made up for it
+        when he has stopped.
+        """
+        owners, table = self.capability.habits.owners, self.memory["storage"]
         if owners is None:
             return []
-        rows = self._rows("storage", more_kw != 0.0)
-        power = owners.coming_kw(now_ms) + more_kw
-        self.memory["storage"]["usual_kw"] = -owners.coming_kw(now_ms)
+        rows, base = self._rows("storage", more_kw > 0.0), owners.coming_kw(now_ms)
+        at_meter = self.capability.at_meter_kw(self.capability.fleet.watch["storage"], {})
+        spare = at_meter[0 if sign > 0.0 else 1] - sign * base
+        table["held"] = np.minimum(table["held"], np.maximum(spare, 0.0))
+        power = base + sign * np.minimum(more_kw, table["held"])
+        table["usual_kw"] = -base
         return self.desk.put(now_ms, "storage", "power_kw", rows, power[rows])
 
     def _buildings(self, now_ms: int, rows: NDArray[np.int64]) -> list[SetPoint]:
