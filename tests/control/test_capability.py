@@ -197,6 +197,27 @@ def test_a_call_is_held_to_its_end_and_given_back(form: OrderForm, sign: float) 
     assert not any(logic.adjustable.touched(k).any() for k in FLEXIBLE)
 
 
+def test_what_an_owner_left_no_room_for_is_not_made_up_for_later() -> None:
+    """Owners deliver at full power until 17:00, in the window's first minutes."""
+    logic, city = watching(16 * HOUR_MS + 30 * MINUTE_MS, 1)
+    city.soc[:] = 0.85
+    run(city, logic, city.now_ms + 5 * MINUTE_MS)
+    owners = logic.habits.owners
+    assert owners is not None
+    notices = [Notice(city.now_ms, NoticeKind.ORDER, call(OrderForm.REDUCTION, city.now_ms, 60))]
+    given = []
+    for _ in range(60):
+        run(city, logic, city.now_ms + MINUTE_MS, notices)
+        held = city.set["storage", "power_kw"]
+        given.append(np.nan_to_num(held - owners.memory["power_kw"]).mean())
+    # At full delivery nothing was left; free now, they could give more, and do not.
+    free = logic.adjustable.capability.over(
+        city.now_ms, (city.now_ms, city.now_ms + 15 * MINUTE_MS)
+    )
+    assert free["storage"].up_kw.max() > 100.0
+    assert max(np.abs(given[30:])) < 25.0  # the minutes at 17:00 apart: the shadow follows
+
+
 def test_a_saved_call_goes_on_bit_for_bit() -> None:
     logic, city = watching()
     order = call(OrderForm.REDUCTION, city.now_ms)
