@@ -15,9 +15,8 @@ from twin.scenario.files import find_scenario, load_scenario, shipped_names
 from twin.verify import rules
 
 NAMES = (
-    "comm-loss", "district", "first-contact", "gaming", "heat-wave", "industry-chain", "lost-infeed",
-    "quiet-day", "summer-peak-2025", "summer-peak-2026",
-    "summer-peak-2027", "tiny",
+    "comm-loss", "district", "first-contact", "gaming", "heat-wave", "industry-chain",
+    "lost-infeed", "quiet-day", "summer-peak-2025", "summer-peak-2026", "summer-peak-2027", "tiny",
 )  # fmt: skip
 
 

@@ -78,7 +78,6 @@ class Curtailment:
     Parameters
     ----------
     flexible : response that gives the flexible part, with its own counterfactual
-    typical_max_mw : highest forecast load of the day
     choice : ranks circuits; default: the plan with the least loss where there is a supply
         graph, else rounds in the order of measures
     network : knows which branches are near their limits; the plan heeds it
@@ -88,7 +87,6 @@ class Curtailment:
         self,
         inventory: Inventory,
         flexible: Response,
-        typical_max_mw: float,
         choice: Choice | None = None,
         network: NetworkWatch | None = None,
     ) -> None:
@@ -97,7 +95,6 @@ class Curtailment:
         self.board = Switchboard(inventory, self.rules, flexible)
         self.rounds = self.board.rounds
         self.flexible, self.max_load_mw = flexible, inventory.max_load_mw
-        self.typical_max_mw = typical_max_mw
         self.choice: Choice = RoundsInOrder() if choice is None else choice
         if choice is None and inventory.chain.n > 0:
             self.choice = LeastLoss(inventory, self.rules, network)

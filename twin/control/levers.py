@@ -53,7 +53,7 @@ class Levers:
         self.out: dict[str, Flags] = {}  # behind an open circuit; set by the curtailment
         self.memory: dict[str, Table] = {}
         for kind, rows in (
-            ("storage", ("ceiling_kw", "wanted_kw")),
+            ("storage", ("ceiling_kw", "floor_kw", "wanted_kw")),
             ("aircon", ("offset_c",)),
             ("industry", ("paused", "spent")),
         ):
@@ -180,6 +180,7 @@ class Levers:
         for kind, table in self.memory.items():
             if kind == "storage":
                 table["ceiling_kw"] = self.columns[kind].f8("rated_kw")
+                table["floor_kw"] = self.columns[kind].f8("rated_kw")
                 table["wanted_kw"] = np.nan
             elif kind == "aircon":
                 zone = fleet.watch[kind].get("zone_temperature_c")
@@ -283,13 +284,16 @@ class Levers:
         return out + self.desk.put(now_ms, "industry", "pause", held, np.ones(len(held)))
 
     def learn_ceilings(self, fleet: Supervision) -> None:
-        """Learn what batteries' sites let them feed, from commands that were not reached."""
+        """Learn what batteries' sites let them feed and draw, from commands not reached."""
         table, watch = self.memory["storage"], fleet.watch["storage"]
         rated, wanted = self.columns["storage"].f8("rated_kw"), table["wanted_kw"]
         power = watch.or_zero("power_kw")
         short = (wanted > 0.0) & (power < wanted - NOT_FOLLOWED * rated)
         ceiling = table["ceiling_kw"]
         ceiling[:] = np.where(short, np.maximum(power, 0.0), np.minimum(ceiling * 1.01, rated))
+        held = (wanted < 0.0) & (power > wanted + NOT_FOLLOWED * rated)
+        floor = table["floor_kw"]
+        floor[:] = np.where(held, np.maximum(-power, 0.0), np.minimum(floor * 1.01, rated))
 
     def batteries(
         self, now_ms: int, total_kw: float, use: Flags, fleet: Supervision,
@@ -309,7 +313,7 @@ class Levers:
             stock = owners.stock_kwh(watch.or_zero("soc"))
             power = flex.share_out(total_kw, np.where(use, most, 0.0), weight * stock)
         else:
-            most = watch.or_zero("charge_limit_kw")
+            most = np.minimum(watch.or_zero("charge_limit_kw"), table["floor_kw"])
             full = np.maximum(owners.memory["full"], watch.or_zero("soc") + 0.01)
             room = (full - watch.or_zero("soc")) * owners.capacity_kwh
             power = -flex.share_out(-total_kw, np.where(use, most, 0.0), room)

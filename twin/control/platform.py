@@ -60,8 +60,7 @@ class Platform(BaseLogic):
         self.curtailment: Curtailment | None = None
         terminal = inventory.kinds.get("terminal")
         if terminal is not None and terminal.n > 0:
-            top = float(np.max(calendar.typical_load_mw, initial=0.0))
-            self.curtailment = self.new_curtailment(top)
+            self.curtailment = self.new_curtailment()
         self.adjustable = Adjustable(
             inventory,
             calendar,
@@ -93,10 +92,10 @@ class Platform(BaseLogic):
             response.market, self.market.followed = self.market, True
         return response
 
-    def new_curtailment(self, typical_max_mw: float) -> Curtailment:
+    def new_curtailment(self) -> Curtailment:
         """Return what opens circuits."""
         network = self.network
-        return Curtailment(self.inventory, self.flexible, typical_max_mw, network=network)
+        return Curtailment(self.inventory, self.flexible, network=network)
 
     # -- what evolves beside the tables ------------------------------------------------------
 
@@ -259,6 +258,7 @@ class Platform(BaseLogic):
         figures = {
             "order_mw": response.target_kw / KW_PER_MW,
             "capability_mw": response.capability_kw / KW_PER_MW,
+            "short_mw": response.short_kw / KW_PER_MW,
         }
         if curtailment is not None and curtailment.busy:
             rigid = curtailment.numbers

@@ -216,6 +216,7 @@ class Response:
         if total_kw is None:
             out += self.desk.release("storage", np.flatnonzero(self.without.touched("storage")))
             return out
+        self.levers.learn_ceilings(fleet)
         return out + self.levers.batteries(now_ms, total_kw, use, fleet)[0]
 
     def _hold(

@@ -17,6 +17,7 @@ from twin.control.memory import whole
 from twin.control.supervision import Supervision
 from twin.record.exchange import Inventory
 from twin.record.load_rules import LoadRules
+from twin.record.onboarding import live
 from twin.record.table import Table
 
 Floats = NDArray[np.float64]
@@ -47,7 +48,7 @@ class Rounds:
         kind = inventory.kinds["terminal"]
         columns, sites = kind.columns, inventory.sites
         self.n, self.rules = kind.n, rules
-        self.site = columns.i8("site")
+        self.columns, self.site = columns, columns.i8("site")
         self.district = columns.i8("district")
         self.sector = sites.i8("sector")[self.site]
         self.protected = sites.flag("protected")[self.site]
@@ -176,6 +177,7 @@ class Rounds:
     def reachable(self, fleet: Supervision, now_ms: int) -> Flags:
         """Return which circuits can be commanded at all: connected, loaded, not protected."""
         answered = fleet.watch["terminal"].fresh(now_ms, ANSWERED_MS)
+        answered &= live(self.columns, now_ms)
         return np.asarray(self.exists & (self.memory["failed"] == 0.0) & answered & ~self.protected)
 
     def may_open(self, fleet: Supervision, now_ms: int) -> Flags:

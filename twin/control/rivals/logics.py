@@ -37,10 +37,10 @@ class Rival(Platform):
             response.market = self.market  # for who may take part; its awards are not followed
         return response
 
-    def new_curtailment(self, typical_max_mw: float) -> Curtailment:
+    def new_curtailment(self) -> Curtailment:
         """Return a curtailment that opens circuits in this logic's order."""
         choice = self.circuits(self.inventory)
-        return Curtailment(self.inventory, self.flexible, typical_max_mw, choice)
+        return Curtailment(self.inventory, self.flexible, choice)
 
 
 class EqualShare(Rival):
