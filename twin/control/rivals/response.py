@@ -23,7 +23,7 @@ from twin.record.orders import Order
 Floats = NDArray[np.float64]
 
 INTEGRAL = 0.2  # of the error each minute goes into the correction
-MOST_CORRECTION = 0.3  # of the target
+MOST_CORRECTION = 1.0  # of the target: as much again as is missing, if need be
 
 
 class PlainResponse(Response):
