@@ -210,16 +210,13 @@ def vehicles_feed(watch: Watch, use: NDArray[np.int64], groups: int, window: Win
     can feed for as long as both fit into `FEEDS_BELOW` of the time that is left afterwards.
     """
     available = watch.or_zero("v2g_available_kw")
-    need, free = (
-        watch.or_zero("energy_needed_kwh") / CHARGER_EFFICIENCY,
-        watch.or_zero("demand_free_kw"),
-    )
-    least = watch.or_zero("minimum_kw")
-    sums = [np.bincount(use, part, groups) for part in (need, free, least)]
+    need = watch.or_zero("energy_needed_kwh") / CHARGER_EFFICIENCY
+    free, least = watch.or_zero("demand_free_kw"), watch.or_zero("minimum_kw")
+    needs, leasts = (np.bincount(use, part, groups) for part in (need, least))
     takes_h = np.where(free > 0.0, need / np.maximum(free, 1e-6), 0.0)
     # Least power is what is needed spread over the time left; who needs nothing has the time
     # of his group.
-    group_h = np.clip(sums[0] / np.maximum(sums[2], 1e-6), 0.0, 12.0)[use]
+    group_h = np.clip(needs / np.maximum(leasts, 1e-6), 0.0, 12.0)[use]
     left_h = np.where(least > 0.0, need / np.maximum(least, 1e-6), group_h)
     feeds_h = np.maximum(FEEDS_BELOW * np.minimum(left_h, 12.0) - takes_h, 0.0)
     feeds_h = feeds_h / (1.0 + FEEDS_BELOW)
