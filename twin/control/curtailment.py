@@ -35,7 +35,7 @@ from twin.units import KW_PER_MW
 Floats = NDArray[np.float64]
 
 DEAD_BAND = 0.006  # of the order; smaller errors switch nothing
-TOO_MUCH = 0.04  # of the order above the aim: from here circuits are given back
+TOO_MUCH = 0.02  # of the order above the aim: from here circuits are given back (assumed)
 FLEXIBLE_PART = 0.85  # of what flexible means can sustain is counted on (assumed)
 LEAD_MS = 3 * MINUTE_MS
 JUMP, JUMP_MS = 0.25, 3 * MINUTE_MS  # of the maximum load: not believed at once (assumed)

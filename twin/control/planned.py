@@ -95,7 +95,8 @@ class LeastLoss:
         problem = shed_problem(
             self.inventory,
             min(offer.need_kw, float(kw.sum())),
-            offer.hours,
+            # Where turns are taken no circuit stays open for longer.
+            min(offer.hours, self.rules.switching.most_off_min / 60.0),
             circuit,
             row,
             kw,
