@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twin.results.report.plot import Figure
 from twin.results.report.words import escape
@@ -112,7 +112,7 @@ class Section:
 
     def html(self) -> str:
         """Return the section."""
-        inner = "".join(b.html() for b in self.blocks)
+        inner = "".join(b.html() for b in _paired(self.blocks))
         return (
             f'<section id="{escape(self.id)}"><h2>{escape(self.title)}</h2>'
             f'<div class="blocks">{inner}</div></section>'
@@ -121,3 +121,22 @@ class Section:
     def charts(self) -> list[Chart]:
         """Return the charts in it."""
         return [b for b in self.blocks if isinstance(b, Chart)]
+
+
+def _paired(blocks: Sequence[Block]) -> list[Block]:
+    """Return blocks with every half one that has no neighbour made wide."""
+    out: list[Block] = []
+    open_half = False
+    for block in blocks:
+        half = not isinstance(block, Text) and not block.wide
+        if open_half and not half:
+            out[-1] = _widened(out[-1])
+        out.append(block)
+        open_half = half and not open_half
+    if open_half:
+        out[-1] = _widened(out[-1])
+    return out
+
+
+def _widened(block: Block) -> Block:
+    return block if isinstance(block, Text) else replace(block, wide=True)

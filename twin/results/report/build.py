@@ -10,16 +10,21 @@ from pathlib import Path
 
 from twin.clock import format_time_of_day
 from twin.record.exchange import Inventory
-from twin.record.orders import Order
+from twin.record.orders import Order, OrderKind
 from twin.results.report import (
+    figures_capability,
+    figures_cut,
+    figures_emissions,
+    figures_fleet,
     figures_load,
     figures_network,
     figures_orders,
     figures_people,
     tables,
+    tables_market,
 )
 from twin.results.report.blocks import Block, Chart, Section, Text
-from twin.results.report.inputs import Districts, Histories, NetworkFacts, PageData, steps
+from twin.results.report.inputs import Districts, Histories, NetworkFacts, PageData, Step, steps
 from twin.results.report.lookup import real, text, verdict_of
 from twin.results.report.plot import order_name
 from twin.results.report.tables_wire import lateness_state, wire_table
@@ -125,7 +130,9 @@ def _sections(data: PageData, words: Words) -> list[Section]:
                 figures_people.departures,
             ),
         ),
+        Section("supervision", words("sections.fleet"), _supervision(data, words, charts)),
         Section("network", words("sections.network"), _network(data, words, charts)),
+        Section("emissions", words("sections.emissions"), _emissions(data, words, charts)),
         Section("on-the-wire", words("sections.wire"), _present(wire_table(data, words))),
         Section(
             "background",
@@ -140,6 +147,31 @@ def _sections(data: PageData, words: Words) -> list[Section]:
     return sections
 
 
+def _response_parts(data: PageData, step: Step, words: Words) -> list[Block | None]:
+    return [
+        figures_capability.capability(data, step, words),
+        tables_market.cost(data, step, words),
+        figures_capability.capability_table(data, step, words),
+        tables_market.market(data, step, words),
+        tables_market.baselines(data, step, words),
+    ]
+
+
+def _cut_parts(data: PageData, step: Step, words: Words) -> list[Block | None]:
+    return [
+        figures_cut.measures(data, step, words),
+        figures_cut.chain(data, step, words),
+        figures_cut.plans(data, step, words),
+        figures_cut.fairness(data, step, words),
+        tables_market.cost(data, step, words),
+    ]
+
+
+def _own_parts(data: PageData, step: Step, words: Words) -> list[Block | None]:
+    of_kind = step.order.kind is OrderKind.LOAD_MANAGEMENT
+    return (_cut_parts if of_kind else _response_parts)(data, step, words)
+
+
 def _order_sections(data: PageData, words: Words) -> list[Section]:
     sections = []
     for step in data.steps:
@@ -151,6 +183,7 @@ def _order_sections(data: PageData, words: Words) -> list[Section]:
             figures_orders.rebound(data, step, words),
             figures_network.district_map(data, step, words),
             figures_network.district_table(data, step, words),
+            *_own_parts(data, step, words),
         )
         title = order_name(step.order, words)
         sections.append(Section(f"order-{step.order.id}", title, blocks))
@@ -162,6 +195,28 @@ def _network(data: PageData, words: Words, charts: Callable[..., list[Block]]) -
     if data.network is not None and data.network.outages_run > 0:
         blocks.append(tables.outages(data.network, words))
     return blocks
+
+
+def _supervision(data: PageData, words: Words, charts: Callable[..., list[Block]]) -> list[Block]:
+    return [
+        *charts(figures_fleet.fleet_states, figures_fleet.storage_states),
+        *_present(
+            figures_fleet.states_table(data, words),
+            figures_fleet.storage_table(data, words),
+            figures_fleet.onboarding(data, words),
+            figures_fleet.alarms(data, words),
+        ),
+    ]
+
+
+def _emissions(data: PageData, words: Words, charts: Callable[..., list[Block]]) -> list[Block]:
+    return [
+        *charts(figures_emissions.factors),
+        *_present(
+            figures_emissions.emission_totals(data, words),
+            figures_emissions.spared(data, words),
+        ),
+    ]
 
 
 def _provenance(data: PageData, words: Words) -> list[Block]:

@@ -287,9 +287,7 @@ def district_table(data: PageData, step: Step, words: Words) -> Table | None:
     if change is None or len(data.inventory.districts) < 2:
         return None
     before, cut = change
-    names: tuple[str, ...] = data.inventory.districts
-    if data.districts is not None:
-        names = data.districts.names_zh if words.lang == "zh" else data.districts.names
+    names = data.district_names(words)
     order: NDArray[np.int64] = np.argsort(-before, kind="stable").astype(np.int64)
     rows = [_district_row(data, names[i], before[i], cut[i]) for i in order.tolist()]
     rows.append(_district_row(data, words("map.total"), before.sum(), cut.sum(), "total"))

@@ -13,7 +13,7 @@ from twin.clock import DAY_MS
 from twin.record.exchange import Inventory
 from twin.record.history import History
 from twin.record.orders import Order, OrderKind
-from twin.results.report.words import number
+from twin.results.report.words import Words, number
 from twin.verify.counterfactual import Pair
 
 __all__ = ["Districts", "Histories", "NetworkFacts", "Outage", "Step"]
@@ -166,3 +166,9 @@ class PageData:
         """
         base = self.inventory.max_load_mw
         return number(value, (0 if base >= 1000.0 else 1 if base >= 100.0 else 2) + finer)
+
+    def district_names(self, words: Words) -> tuple[str, ...]:
+        """Return the districts' names in the reader's language, as far as they are known."""
+        if self.districts is None:
+            return tuple(self.inventory.districts)
+        return self.districts.names_zh if words.lang == "zh" else self.districts.names

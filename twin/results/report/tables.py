@@ -74,8 +74,7 @@ def _verdict_row(verdict: Mapping[str, object], words: Words) -> list[Cell]:
     value, limit = real(verdict, "value"), real(verdict, "limit")
     sign = SIGNS.get(text(verdict, "comparison"), "")
     shown = number(value) if value is None or limit is None else number_against(value, limit)
-    reason = text(verdict, "reason")
-    reason = words.get(f"reasons.{reason}", reason)
+    reason = words.reason(text(verdict, "reason"))
     unit = text(verdict, "unit")
     return [
         Cell(words(f"verdicts.{state}"), f"mark {state}"),

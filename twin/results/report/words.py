@@ -11,6 +11,7 @@ from importlib import resources
 __all__ = ["LANGUAGES", "Words", "number", "number_against", "plain"]
 
 LANGUAGES = ("en", "zh")
+_FILES = ("texts_{lang}.toml", "texts_operation_{lang}.toml")
 _THIN = "\u2009"  # thin space between thousands, understood in both languages
 _MINUS = "\u2212"
 
@@ -22,8 +23,10 @@ class Words:
         if lang not in LANGUAGES:
             raise ValueError(f"language {lang!r}; allowed: {', '.join(LANGUAGES)}")
         self.lang = lang
-        text = resources.files(__package__).joinpath(f"texts_{lang}.toml").read_text("utf-8")
-        self._texts = flatten(tomllib.loads(text))
+        self._texts: dict[str, str] = {}
+        for part in _FILES:
+            text = resources.files(__package__).joinpath(part.format(lang=lang)).read_text("utf-8")
+            self._texts |= flatten(tomllib.loads(text))
 
     def __call__(self, key: str, **fields: object) -> str:
         """Return the text with its fields filled in."""
@@ -36,6 +39,10 @@ class Words:
     def keys(self) -> set[str]:
         """Return all keys."""
         return set(self._texts)
+
+    def reason(self, said: str) -> str:
+        """Return a verdict's reason in this language, as it was said where none is known."""
+        return self.get(f"reasons.{said}", said)
 
     def verdict_title(self, verdict: Mapping[str, object]) -> str:
         """Return a verdict's own title in this language."""
