@@ -6,7 +6,8 @@ The customer's meter is read in another minute than what stands behind it, and i
 spreads over those who have changed most since they were read: a least-squares update by
 variance, site by site (static state estimation; variances are learned from how far readings
 were from what had been expected). And who never answers can still be told from that balance;
-his figure is a substitute and is reported as one. Nothing here is used for control.
+his figure is a substitute and is reported as one. Control uses it for one thing only: what a
+device that has gone silent during an order may draw by now.
 """
 
 from __future__ import annotations

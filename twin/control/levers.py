@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from twin.clock import HOUR_MS
 from twin.control import flexibility as flex
-from twin.control.baseline import Counterfactual, Habits, keyed_fraction
+from twin.control.baseline import LOST_MS, Counterfactual, Habits, keyed_fraction
+from twin.control.estimate import Estimate
 from twin.control.pacing import Desk
 from twin.control.supervision import Supervision
 from twin.record.exchange import Inventory, SetPoint
@@ -59,6 +60,8 @@ class Levers:
         ):
             if kind in self.kinds:
                 self.memory[kind] = Table(rows, self.columns[kind].n)
+        self.estimate: Estimate | None = None  # of devices that do not answer
+        self.drawn: dict[str, Floats] = {}  # worked out anew by `look`
         # Of VPPs that may not take part in the order.
         self.barred = {k: Table(("barred",), c.n) for k, c in self.columns.items()}
         self.waits, self.one_more_kw = np.zeros(0, np.bool_), np.zeros(0)
@@ -165,9 +168,24 @@ class Levers:
             fleet.watch["hydrogen"], column.f8("tank_kg"), column.f8("fuelcell_kw"), hours
         )
 
+    def look(self, now_ms: int, fleet: Supervision) -> None:
+        """Work out what each device draws now.
+
+        One that is out of contact may have fallen back by itself: what its site's meter has
+        shown since then stands for it.
+        """
+        for kind in self.kinds:
+            watch = fleet.watch[kind]
+            drawn = -watch.or_zero("power_kw")
+            silent = ~watch.fresh(now_ms) & watch.fresh(now_ms, LOST_MS)
+            if self.estimate is not None and kind in self.estimate.units and silent.any():
+                drawn = np.where(silent, -self.estimate.units[kind].power_kw(now_ms), drawn)
+            self.drawn[kind] = drawn
+
     def reduction_kw(self, kind: str, fleet: Supervision) -> Floats:
         """Return what each touched device takes off the grid now, against its baseline."""
-        actual = -fleet.watch[kind].or_zero("power_kw")
+        drawn = self.drawn.get(kind)
+        actual = -fleet.watch[kind].or_zero("power_kw") if drawn is None else drawn
         cut = self.without.demand_kw(kind) - actual
         return np.where(self.without.touched(kind), cut, 0.0)
 

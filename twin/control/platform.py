@@ -73,6 +73,8 @@ class Platform(BaseLogic):
         self.memory |= self.adjustable.tables()
         self.gate = Gate(inventory)
         self.overview = Overview(inventory, self.fleet, self.gate)
+        for response in (self.response, self.flexible):
+            response.levers.estimate = self.overview.estimate
         self.memory |= self.overview.tables()
         self.acted_ms = -(10**15)
         self.memory |= self.market.tables()

@@ -142,6 +142,7 @@ class Response:
     ) -> list[SetPoint]:  # fmt: skip
         numbers = self.numbers
         self.without.update(now_ms, fleet)
+        self.levers.look(now_ms, fleet)
         self._believe(fleet)
         self.day.see(now_ms, load_mw, self.numbers.delivered_kw)
         if order is not None and order.id == numbers.order_id and numbers.stage != "recover":
