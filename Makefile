@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
-.PHONY: demo test lint test-slow look verify-city conformance bench bench-wire coverage lock clean help
+.PHONY: demo test lint test-slow look verify-city conformance bench bench-logics bench-wire coverage
+.PHONY: lock clean help
 
 help:
 	@echo "make demo         the 2027 summer peak, results in out/demo"
@@ -15,6 +16,7 @@ help:
 	@echo "make look         pictures of the page from a real browser, in out/look (PAGES=...)"
 	@echo "make verify-city  peak, share of air conditioning and degree effect over ten seeds"
 	@echo "make bench        speed, each as a ratio within one run"
+	@echo "make bench-logics the logic: against simpler ones over 20 seeds, capability estimates (an hour)"
 	@echo "make conformance  what each device kind answers to each function, in out/conformance.csv"
 	@echo "make bench-wire   the wire: cost of a request, ten thousand devices (needs cc, libmodbus)"
 	@echo "make coverage     branch coverage, the devices once more as plain Python"
@@ -45,13 +47,19 @@ look: $(STAMP)
 verify-city: $(STAMP)
 	$(BIN)/pytest -m "slow or not slow" --timeout 3600 -s tests/verify_city
 
+LOGIC := benchmarks/logics.py benchmarks/flexibility.py
+
 bench: $(STAMP)
-	@for script in benchmarks/[a-z]*.py; do \
+	@for script in $(filter-out $(LOGIC),$(wildcard benchmarks/[a-z]*.py)); do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; \
 	done
 
 conformance: $(STAMP)
 	SUITWIN_CONFORMANCE=out/conformance.csv $(BIN)/pytest -q tests/witness/test_conformance_table.py
+
+bench-logics: $(STAMP)
+	$(BIN)/python benchmarks/logics.py --scenario summer-peak-2027 --seeds 1-20
+	$(BIN)/python benchmarks/flexibility.py --seeds 13 14
 
 bench-wire: $(STAMP)
 	$(BIN)/python benchmarks/wire/server_cost.py

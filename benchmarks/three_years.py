@@ -14,9 +14,11 @@ from typing import Any
 
 YEARS = (2025, 2026, 2027)
 VERDICTS = (
-    "dr.capability_gross", "dr.capability", "dr.delivered", "dr.response_time", "dr.tracking",
-    "dr.rebound", "dr.new_peak", "dr.comfort", "dr.mobility", "dr.network", "lm.connected",
-    "lm.shed", "lm.overshed", "lm.time", "lm.protected", "lm.restoration_peak",
+    "dr.capability_gross", "dr.capability", "dr.delivered", "dr.overdelivered",
+    "dr.response_time", "dr.tracking", "dr.rebound", "dr.new_peak", "dr.comfort", "dr.mobility",
+    "dr.network", "dr.baseline_error", "dr.settlement_error", "dr.cost", "lm.connected",
+    "lm.shed", "lm.overshed", "lm.time", "lm.protected", "lm.restoration", "lm.restoration_peak",
+    "lm.chain_loss", "lm.fairness", "lm.cost", "monitor.power_error", "monitor.states",
 )  # fmt: skip
 KINDS = (
     "storage", "aircon", "icestore", "charging", "swap", "industry", "hydrogen", "shorepower",
