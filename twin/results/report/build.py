@@ -233,7 +233,7 @@ def _provenance(data: PageData, words: Words) -> list[Block]:
     ]
     told = list(dict.fromkeys([*lines, *incidents]))  # a warning may repeat an incident
     if told:
-        blocks.append(Text(told, "warning"))
+        blocks.append(Text([words.note(line) for line in told], "warning"))
     blocks.append(tables.provenance(data, words))
     blocks += _present(tables.figures_table(data, words))
     return blocks

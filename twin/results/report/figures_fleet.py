@@ -14,6 +14,7 @@ from twin.record.fleet_states import DeviceState
 from twin.record.onboarding import Onboarding
 from twin.results.report import plot
 from twin.results.report.blocks import Cell, Chart, Table
+from twin.results.report.figures_load import bounds
 from twin.results.report.inputs import PageData
 from twin.results.report.lookup import real, verdict_of
 from twin.results.report.plot import COLOUR, Trace
@@ -85,7 +86,7 @@ def _states_chart(
                   "line": {"width": 1, "dash": "dot", "color": COLOUR["ink"]}}  # fmt: skip
     devices = int(np.bincount(place, own["devices"].astype(np.float64), len(moments)).max())
     chart = plot.figure(
-        traces, height=320, xaxis=plot.time_axis(int(moments[0]), int(moments[-1]), sparse=True),
+        traces, height=320, xaxis=plot.time_axis(*bounds(data.histories.ordered), sparse=True),
         yaxis=plot.axis(words("fleet_states.axis"), range=[0, devices]), shapes=shapes,
     )  # fmt: skip
     text = words(f"{key}.text", devices=number(devices, 0))
@@ -148,10 +149,14 @@ def storage_table(data: PageData, words: Words) -> Table | None:
 
 def _states_head(words: Words, first: str) -> list[Cell]:
     head = [Cell(words(first)), Cell(words("fleet.devices"), "num")]
-    head += [Cell(words(f"states.{state}"), "num") for state in STATES]
+    head += [Cell(_capital(words(f"states.{state}")), "num") for state in STATES]
     return head + [
         Cell(words(f"states_table.{k}"), "num") for k in ("power", "soc", "today", "to_date")
     ]
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def _states_row(

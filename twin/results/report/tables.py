@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from twin.results.report.blocks import Cell, Table
 from twin.results.report.figures_orders import step_summary
@@ -43,25 +44,42 @@ def verdict_table(data: PageData, words: Words) -> Table:
     listed = sorted(  # groups in one order, within them as the judge gave them
         verdicts(data.summary), key=lambda v: _group_rank(text(v, "id"))
     )
-    heading: tuple[str, str] | None = None
-    for verdict in listed:
-        group, order_id = text(verdict, "id").split(".")[0], text(verdict, "order")
-        if (group, order_id) != heading:
-            heading = (group, order_id)
-            title = words.get(f"verdicts.group_{group}", group)
-            if order_id in lines:
-                step = lines[order_id]
-                title = f"{order_name(step.order, words)} — {step_summary(data, step, words)}"
-            elif order_id:
-                title = f"{title} — {order_id}"
-            rows.append([Cell(title, "group", columns)])
-        rows.append(_verdict_row(verdict, words))
+    for (group, order_id), members in groupby(listed, _heading):
+        title = words.get(f"verdicts.group_{group}", group)
+        if order_id in lines:
+            step = lines[order_id]
+            title = f"{order_name(step.order, words)} — {step_summary(data, step, words)}"
+        elif order_id:
+            title = f"{title} — {order_id}"
+        rows.append([Cell(title, "group", columns)])
+        idle: dict[str, list[Mapping[str, object]]] = {}
+        for verdict in members:
+            if state_of(verdict) == "na":
+                idle.setdefault(text(verdict, "reason"), []).append(verdict)
+            else:
+                rows.append(_verdict_row(verdict, words))
+        for several in idle.values():
+            rows.append(_idle_row(several, words, columns))
     head = [Cell(words("verdicts.state")), Cell(words("verdicts.what"))]
     head += [Cell(words(f"verdicts.{k}"), "num") for k in ("value", "limit")]
     head += [Cell(words("verdicts.unit"))]
     head += [Cell(words(f"verdicts.{k}"), "num") for k in ("base", "window")]
     head += [Cell(words("verdicts.source"))]
     return Table("verdict-table", "", words("verdicts.note"), head, rows)
+
+
+def _heading(verdict: Mapping[str, object]) -> tuple[str, str]:
+    return text(verdict, "id").split(".")[0], text(verdict, "order")
+
+
+def _idle_row(several: Sequence[Mapping[str, object]], words: Words, columns: int) -> list[Cell]:
+    """Return one row for all verdicts of a group that do not apply for one reason."""
+    if len(several) == 1:
+        return _verdict_row(several[0], words)
+    reason = words.reason(text(several[0], "reason"))
+    names = ", ".join(text(v, "id") for v in several)
+    what = Cell(f"{number(len(several))} · {reason}", "title", columns - 1, names)
+    return [Cell(words("verdicts.na"), "mark na"), what]
 
 
 def _group_rank(verdict_id: str) -> int:
@@ -130,7 +148,7 @@ def fleet(data: PageData, words: Words) -> Table | None:
     head = [Cell(words("kinds.kind"))]
     head += [Cell(words(f"fleet.{k}"), "num") for k in ("devices", "connected", "adjustable")]
     head.append(Cell(words("fleet.ratio"), "num"))
-    plan = real(mapping(data.summary, "figures"), "adjustable_plan_mw")
+    plan = real(mapping(data.summary, "figures"), "plan_adjustable_mw")
     note = words("fleet.text")
     if plan is not None:
         note += " " + words("fleet.plan", mw=number(plan, 0))
@@ -187,7 +205,11 @@ def figures_table(data: PageData, words: Words) -> Table | None:
     for group in ("over_published_max_load", "writes"):
         inner = mapping(figures, group)
         title = words(f"figures.{group}")
-        named += [(f"{title}: {words.get(f'figures.{n}', n)}", inner, n) for n in inner]
+        named += [
+            (f"{title}: {words.get(f'figures.{n}', n)}", inner, n)
+            for n in inner
+            if "error" not in n  # an error is no share of a maximum load
+        ]
     rows: list[Sequence[Cell]] = [
         [Cell(title), Cell(number(value), "num")]
         for title, table, name in named

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -11,7 +12,12 @@ from importlib import resources
 __all__ = ["LANGUAGES", "Words", "number", "number_against", "plain"]
 
 LANGUAGES = ("en", "zh")
-_FILES = ("texts_{lang}.toml", "texts_operation_{lang}.toml")
+_FILES = ("texts_{lang}.toml", "texts_operation_{lang}.toml", "texts_judge_{lang}.toml")
+_NUMBER = r"[-+\u2212]?[\d.,]+"
+_FIELDS = {"why": ".+"} | dict.fromkeys(
+    ("what", "method", "kind", "kinds", "day", "file", "id", "level", "other", "at"), "[^;]+?"
+)
+_LONG_NUMBER = re.compile(r"(?<![\d.])\d{5,}(?!\d)")
 _THIN = "\u2009"  # thin space between thousands, understood in both languages
 _MINUS = "\u2212"
 
@@ -27,6 +33,7 @@ class Words:
         for part in _FILES:
             text = resources.files(__package__).joinpath(part.format(lang=lang)).read_text("utf-8")
             self._texts |= flatten(tomllib.loads(text))
+        self._forms = {table: self._forms_of(f"{table}.") for table in ("reasons", "notes")}
 
     def __call__(self, key: str, **fields: object) -> str:
         """Return the text with its fields filled in."""
@@ -41,8 +48,55 @@ class Words:
         return set(self._texts)
 
     def reason(self, said: str) -> str:
-        """Return a verdict's reason in this language, as it was said where none is known."""
-        return self.get(f"reasons.{said}", said)
+        """Return a verdict's reason in this language, as it was said where none is known.
+
+        What is joined by semicolons is translated part by part.
+        """
+        found = self._told("reasons", said)
+        if found is None:
+            parts = said.split("; ")
+            found = "；".join(self._told("reasons", p) or p for p in parts) if (
+                self.lang == "zh"
+            ) else said  # fmt: skip
+        return _LONG_NUMBER.sub(lambda m: number(int(m[0]), 0), found)
+
+    def note(self, said: str) -> str:
+        """Return a note on the run in this language, as it was said where none is known."""
+        return self._told("notes", said) or said
+
+    def term(self, said: str) -> str:
+        """Return a word inside such a text: a kind, a method or another term, else as it is."""
+        for table in ("terms", "kinds", "baselines"):
+            found = self._texts.get(f"{table}.{said}")
+            if found is not None:
+                return found
+        return said
+
+    def _forms_of(self, prefix: str) -> list[tuple[re.Pattern[str], str]]:
+        """Return the texts whose keys have fields, longest first: the closest form wins."""
+        keys = [k for k in self._texts if k.startswith(prefix) and "{" in k]
+        keys.sort(key=lambda k: (-len(re.sub(r"\{\w+\}", "", k)), k))
+        return [(_form(k.removeprefix(prefix)), self._texts[k]) for k in keys]
+
+    def _told(self, table: str, said: str) -> str | None:
+        """Return the text for `said`, word by word or by the first form that fits it."""
+        exact = self._texts.get(f"{table}.{said}")
+        if exact is not None:
+            return exact
+        for form, text in self._forms[table]:
+            match = form.fullmatch(said)
+            if match is not None:
+                fields = {k: self._listed(v) for k, v in match.groupdict().items()}
+                return text.format(**fields)
+        return None
+
+    def _listed(self, said: str) -> str:
+        """Return a field: terms translated, in lists such as ``terminal 43 %, solar 37 %`` too."""
+        parts = [re.match(r"([A-Za-z_]\w*)(:? \S.* ?%)$", part) for part in said.split(", ")]
+        if all(part is not None for part in parts):
+            comma = "、" if self.lang == "zh" else ", "
+            return comma.join(self.term(p[1]) + p[2].replace(":", "") for p in parts if p)
+        return self.term(said)
 
     def verdict_title(self, verdict: Mapping[str, object]) -> str:
         """Return a verdict's own title in this language."""
@@ -50,6 +104,20 @@ class Words:
         if self.lang == "zh" and isinstance(chinese, str) and chinese:
             return chinese
         return str(verdict.get("title", verdict.get("id", "")))
+
+
+def _form(said: str) -> re.Pattern[str]:
+    """Return what fits every text of the form `said`, its ``{fields}`` as groups.
+
+    A field holds a number or, where `_FIELDS` says so, words; only ``why`` runs over semicolons.
+    """
+    parts = re.split(r"\{(\w+)\}", said)
+    return re.compile(
+        "".join(
+            f"(?P<{p}>{_FIELDS.get(p, _NUMBER)})" if i % 2 else re.escape(p)
+            for i, p in enumerate(parts)
+        )
+    )
 
 
 def flatten(tree: Mapping[str, object], prefix: str = "") -> dict[str, str]:
