@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from twin.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from twin.control.capability import HORIZONS_MIN, LEAD_MS
+from twin.control.capability.sustained import HORIZONS_MIN, LEAD_MS
 from twin.control.platform import Platform
 from twin.engine.simulation import Simulation
 from twin.record.orders import Order, OrderForm, OrderKind

@@ -3,8 +3,8 @@
 The load is 5 to 20 % above the peak for which the network was built, and of every 220/110 kV
 station one transformer is out in turn. A cut of 5 % of the load is spread over the busbars by
 what they can give (a quarter of their demand), once evenly and once by the weights of the
-platform's desk (`twin.control.network`); both are solved as an AC load flow. Beside it, how near
-the desk's linear estimate is, and what desk and flow tracing cost.
+platform's desk (`twin.control.supervision.network`); both are solved as an AC load flow. Beside
+it, how near the desk's linear estimate is, and what desk and flow tracing cost.
 
     python benchmarks/network_desk.py
 """
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import HOUR_MS
-from twin.control.network import NetworkWatch
+from twin.control.supervision.network import NetworkWatch
 from twin.grid import GridOperation
 from twin.grid.carbon import EmissionMeter
 from twin.record.exchange import Reading

@@ -16,8 +16,8 @@ import time
 import numpy as np
 
 from twin.chance import generator
-from twin.control.shed_problem import CIRCUITS, ShedProblem, loss_of, shed_problem
-from twin.control.shed_program import ShedPlan, greedy, solve
+from twin.control.load_management.shed_problem import CIRCUITS, ShedProblem, loss_of, shed_problem
+from twin.control.load_management.shed_program import ShedPlan, greedy, solve
 from twin.record.exchange import Inventory
 from twin.scenario.build import build
 from twin.scenario.files import find_scenario, load_scenario

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control.onboarding import Gate
-from twin.control.overview import Overview
 from twin.control.platform import Platform
-from twin.control.supervision import Supervision
-from twin.control.watch import AHEAD_MS, PLAUSIBLE
+from twin.control.supervision.fleet import Supervision
+from twin.control.supervision.onboarding import Gate
+from twin.control.supervision.overview import Overview
+from twin.control.supervision.watch import AHEAD_MS, PLAUSIBLE
 from twin.record.exchange import Reading, SetPoint
 from twin.record.fleet_states import DeviceState
 from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control.capability import HORIZONS_MIN
-from twin.control.owner_plans import OwnerPlans
+from twin.control.capability.owner_plans import OwnerPlans
+from twin.control.capability.sustained import HORIZONS_MIN
 from twin.control.platform import Platform
 from twin.record.exchange import Reading
 from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind

@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twin.control.choice import Offer, RoundsInOrder
-from twin.control.measures import BARRED, default_rules, kinds_needed, steps_of_circuits
-from twin.control.planned import LeastLoss, fair_shares
+from twin.control.load_management.choice import Offer, RoundsInOrder
+from twin.control.load_management.measures import (
+    BARRED,
+    default_rules,
+    kinds_needed,
+    steps_of_circuits,
+)
+from twin.control.load_management.planned import LeastLoss, fair_shares
 from twin.record.columns import Columns
 from twin.record.exchange import Inventory, KindInventory
 

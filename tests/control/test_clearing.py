@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from twin.control.clearing import Blocks, NetworkLimits, cheapest, clear_blocks
+from twin.control.market.clearing import Blocks, NetworkLimits, cheapest, clear_blocks
 
 DISTRICT = np.array([0, 0, 1, 1, 0])
 BIDS = Blocks(

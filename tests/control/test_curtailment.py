@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control.measures import default_rules
+from twin.control.load_management.measures import default_rules
 from twin.control.platform import Platform
 from twin.record.load_rules import Switching
 from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.control.fakecity import make_calendar
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control.baseline_desk import BaselineDesk, TodayMeters, quarters_of
-from twin.control.customer_baseline import METHODS, CustomerBaselines
+from twin.control.baselines.customer import METHODS, CustomerBaselines
+from twin.control.baselines.desk import BaselineDesk, TodayMeters, quarters_of
 from twin.control.memory import pack, unpack
 from twin.record.columns import Columns
 from twin.record.exchange import Calendar, Inventory, Reading

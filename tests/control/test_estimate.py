@@ -7,8 +7,8 @@ import pytest
 from fakecity import make_inventory
 
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control.estimate import Estimate
-from twin.control.supervision import Supervision
+from twin.control.supervision.estimate import Estimate
+from twin.control.supervision.fleet import Supervision
 from twin.record.exchange import Reading
 
 INVENTORY = make_inventory({"solar": 6, "charging": 4, "terminal": 12})

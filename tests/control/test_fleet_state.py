@@ -7,10 +7,10 @@ import pytest
 from fakecity import FakeCity, make_calendar, make_inventory
 
 from twin.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from twin.control.alarms import STANDS_MS, alarm_table
-from twin.control.fleet_state import OWNERS, EnergyBook, FleetState
 from twin.control.platform import Platform
-from twin.control.supervision import Supervision
+from twin.control.supervision.alarms import STANDS_MS, alarm_table
+from twin.control.supervision.fleet import Supervision
+from twin.control.supervision.fleet_state import OWNERS, EnergyBook, FleetState
 from twin.record.exchange import Alarm, AlarmQuality, Reading
 from twin.record.fleet_states import DeviceState, device_state
 from twin.record.onboarding import Onboarding

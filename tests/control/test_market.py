@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 
 from tests.control.market_world import CAPABILITY, calendar, inventory, order
 from twin.clock import HOUR_MS
-from twin.control.aggregator import ANSWERS_ZH, Answer
-from twin.control.discomfort import discomfort_steps
-from twin.control.market import Market
+from twin.control.market.aggregators import ANSWERS_ZH, Answer
+from twin.control.market.auction import Market
+from twin.control.market.discomfort import discomfort_steps
 from twin.record.columns import Columns
 from twin.record.market import market_rules
 from twin.record.orders import OrderForm, OrderKind

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.grid.cases import peak
 from tests.grid.meshed import flow_mw, meshed, row_of, solved
-from twin.control.network import STRONGEST, NetworkWatch
+from twin.control.supervision.network import STRONGEST, NetworkWatch
 from twin.engine.busbars import BUSBAR_POINTS, busbar_columns
 from twin.engine.inventory import CITY_POINTS
 from twin.record.columns import Columns

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control.onboarding import Gate, live, state
 from twin.control.platform import Platform
+from twin.control.supervision.onboarding import Gate, live, state
 from twin.record.columns import Columns
 from twin.record.exchange import Inventory, SetPoint
 from twin.record.onboarding import ALWAYS_MS, FOREVER_MS, STEPS, Onboarding, column

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twin.control.payback import lay_into, quarter_hours
+from twin.control.demand_response.payback import lay_into, quarter_hours
 
 POWER = st.floats(0.0, 1e6)
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control import flexibility as flex
+from twin.control.baselines.owner import TariffReading
 from twin.control.book import OrderBook
+from twin.control.capability import flexibility as flex
 from twin.control.logic import BaseLogic
 from twin.control.memory import pack, unpack
-from twin.control.owner import TariffReading
 from twin.control.platform import Platform
 from twin.record.alarms import poll_period_ms
 from twin.record.exchange import Reading

@@ -9,9 +9,9 @@ import numpy as np
 from fakecity import FakeCity, make_calendar, make_inventory
 
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control import flexibility as flex
+from twin.control.capability import flexibility as flex
+from twin.control.demand_response.precooling import COOLEST_C, DEEPEST_C, HOLD_MIN
 from twin.control.platform import Platform
-from twin.control.precooling import COOLEST_C, DEEPEST_C, HOLD_MIN
 from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind
 
 START = 13 * HOUR_MS

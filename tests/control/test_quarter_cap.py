@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin.clock import MINUTE_MS
-from twin.control.quarter_cap import CAP_AIM, MOST_HIGH, MOST_LOW, QuarterMean, coming
+from twin.control.load_management.quarter_cap import (
+    CAP_AIM,
+    MOST_HIGH,
+    MOST_LOW,
+    QuarterMean,
+    coming,
+)
 
 CAP = 1000.0
 disturbance = st.lists(st.floats(-0.012, 0.012), min_size=15, max_size=15)

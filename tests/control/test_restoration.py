@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control.restoration import LATEST_MIN, PICKUP, RESTORE_MIN, Forecast, step_kw
+from twin.control.load_management.restoration import (
+    LATEST_MIN,
+    PICKUP,
+    RESTORE_MIN,
+    Forecast,
+    step_kw,
+)
 
 FLAT = Forecast(np.full(1440, 900.0), 0, 24 * HOUR_MS)
 END = 17 * HOUR_MS

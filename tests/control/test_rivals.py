@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control.choice import Offer
-from twin.control.measures import BARRED
+from twin.control.load_management.choice import Offer
+from twin.control.load_management.measures import BARRED
 from twin.control.rivals import EqualShare, PriceOrder, PriorityList
 from twin.control.rivals.circuits import CheapestCustomer, EqualRounds, RoundAfterRound
 from twin.control.rivals.splits import KIND_LIST, CheapestSplit, EqualSplit, ListedSplit

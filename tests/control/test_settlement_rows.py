@@ -15,7 +15,7 @@ import pytest
 
 from tests.control.market_world import CAPABILITY, calendar, inventory, order
 from twin.clock import MINUTE_MS
-from twin.control.market import Market
+from twin.control.market.auction import Market
 from twin.control.settlement import Settlement
 from twin.record.market import market_rules
 

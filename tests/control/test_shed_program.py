@@ -15,7 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.control.fakecity import make_inventory
-from twin.control.shed_program import ShedProblem, greedy, loss_of, shed_problem, solve
+from twin.control.load_management.shed_program import (
+    ShedProblem,
+    greedy,
+    loss_of,
+    shed_problem,
+    solve,
+)
 
 STEEL, PARTS, CARS = 0, 1, 2
 

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twin.control.shed_problem import ShedProblem, loss_of
+from twin.control.load_management.shed_problem import ShedProblem, loss_of
 from twin.engine.chain import Chain, Edges
 
 HOUR_MS = 3_600_000

@@ -150,8 +150,8 @@ def test_the_inventory_holds_nameplates_and_nothing_else(tiny: Built) -> None:
     inventory = tiny.world.inventory
     for name, kind in inventory.kinds.items():
         if name in KINDS:
-                asked = set(kind.columns) - {"offer_cny_kwh"}
-                assert asked == common | set(KINDS[name].nameplate), name
+            asked = set(kind.columns) - {"offer_cny_kwh"}
+            assert asked == common | set(KINDS[name].nameplate), name
     assert set(inventory.kinds["meter"].columns) == common
     assert not {"weight", "site_weight"} & set(inventory.sites)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from twin.control.customer_baseline import METHODS
+from twin.control.baselines.customer import METHODS
 from twin.run import run_scenario
 from twin.scenario.files import find_scenario
 

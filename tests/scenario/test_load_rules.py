@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from twin.control.measures import default_rules
+from twin.control.load_management.measures import default_rules
 from twin.errors import InputProblems
 from twin.record.exchange import Calendar
 from twin.record.orders import Order, OrderForm, OrderKind
@@ -22,7 +22,7 @@ from twin.scenario.load_schema import (
     read_measures,
 )
 
-SHIPPED = files("twin.control").joinpath("measures.toml").read_text("utf-8")
+SHIPPED = files("twin.control.load_management").joinpath("measures.toml").read_text("utf-8")
 
 
 def places(error: pytest.ExceptionInfo[InputProblems]) -> list[str]:

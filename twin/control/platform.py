@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS
-from twin.control.adjustable import Adjustable
-from twin.control.baseline import FLEXIBLE, Habits
-from twin.control.baseline_desk import BaselineDesk
-from twin.control.curtailment import Curtailment, CutNumbers
+from twin.control.baselines.desk import BaselineDesk
+from twin.control.baselines.habits import FLEXIBLE, Habits
+from twin.control.capability.adjustable import Adjustable
+from twin.control.demand_response.response import Numbers, Response
+from twin.control.load_management.curtailment import Curtailment, CutNumbers
 from twin.control.logic import BaseLogic
-from twin.control.market import Market
-from twin.control.network import NetworkWatch
-from twin.control.onboarding import Gate
-from twin.control.overview import Overview
+from twin.control.market.auction import Market
 from twin.control.pacing import Desk
-from twin.control.response import Numbers, Response
 from twin.control.settlement import Settlement
-from twin.control.supervision import Supervision
+from twin.control.supervision.fleet import Supervision
+from twin.control.supervision.network import NetworkWatch
+from twin.control.supervision.onboarding import Gate
+from twin.control.supervision.overview import Overview
 from twin.record.alarms import poll_period_ms
 from twin.record.exchange import Actions, Calendar, Inventory, Reading, Reports, SetPoint
 from twin.record.orders import News, Notice, Order, OrderKind
@@ -38,7 +38,7 @@ LOAD_MANAGEMENT = OrderKind.LOAD_MANAGEMENT
 class Platform(BaseLogic):
     """The reference logic of the city's platform."""
 
-    answers_sustained = True  # the judge's question by device, see `twin.control.calls`
+    answers_sustained = True  # the judge's question by device, see `twin.control.capability.calls`
 
     def start(self, inventory: Inventory, calendar: Calendar) -> None:
         """Learn what is registered; forget everything else."""

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import HOUR_MS, MINUTE_MS
-from twin.control.market import Market
+from twin.control.demand_response.response import Response
+from twin.control.market.auction import Market
 from twin.control.memory import whole
-from twin.control.response import Response
-from twin.control.supervision import Supervision
+from twin.control.supervision.fleet import Supervision
 from twin.record.exchange import Inventory
 from twin.record.market import OWN_BASELINE, MarketRules
 from twin.record.orders import Order, OrderForm, OrderKind

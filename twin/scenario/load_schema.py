@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from twin.city.own_files import open_csv
-from twin.control.measures import default_rules, rules_of
+from twin.control.load_management.measures import default_rules, rules_of
 from twin.errors import InputProblems, Problem
 from twin.record.exchange import Calendar
 from twin.record.load_rules import LEVEL_NAMES, LoadRules
@@ -33,7 +33,7 @@ LEDGER_REST = ("now_ms", "order")
 
 
 class LoadManagementSection(Section):
-    """Rules of load management; by default those of control/measures.toml, and a clean ledger."""
+    """Rules of load management; by default those that ship, and a clean ledger."""
 
     measures: FileName | None = Field(
         default=None,
@@ -105,7 +105,7 @@ class _Table(Section):
 
 
 def read_measures(path: Path) -> LoadRules:
-    """Return the rules in a user's table, keys as in ``control/measures.toml``.
+    """Return the rules in a user's table, keys as in ``control/load_management/measures.toml``.
 
     Raises InputProblems with everything wrong in it.
     """

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.control.choice import Choice, Offer, Ranking
-from twin.control.measures import BARRED
+from twin.control.load_management.choice import Choice, Offer, Ranking
+from twin.control.load_management.measures import BARRED
 from twin.record.costs import costs
 from twin.record.exchange import Inventory
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from twin.control.curtailment import Curtailment
+from twin.control.demand_response.response import Response
+from twin.control.load_management.curtailment import Curtailment
 from twin.control.platform import Platform
-from twin.control.response import Response
 from twin.control.rivals.circuits import (
     ByKey,
     CheapestCustomer,

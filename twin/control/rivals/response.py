@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import HOUR_MS
-from twin.control import flexibility as flex
-from twin.control.baseline import Habits
-from twin.control.levers import LIMITED
+from twin.control.baselines.habits import Habits
+from twin.control.capability import flexibility as flex
+from twin.control.demand_response.levers import LIMITED
+from twin.control.demand_response.response import Response
 from twin.control.pacing import Desk
-from twin.control.response import Response
 from twin.control.rivals.splits import ByKind, Split
-from twin.control.supervision import Supervision
+from twin.control.supervision.fleet import Supervision
 from twin.record.exchange import Calendar, Inventory, SetPoint
 from twin.record.orders import Order
 

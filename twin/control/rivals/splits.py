@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.control import flexibility as flex
+from twin.control.capability import flexibility as flex
 from twin.record.costs import costs
 from twin.record.exchange import Inventory
 

@@ -1,0 +1,1 @@
+"""What each device can give and take, and for how long."""

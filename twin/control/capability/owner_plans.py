@@ -1,0 +1,118 @@
+"""What owners do by themselves, learned from readings of the hours and days before.
+
+`twin.control.baselines.owner` follows batteries minute by minute. Here the last time a tariff
+period was seen tells how much ice is melted in it, and the same hour of the day before what lines,
+electrolysers and swap stations draw, tariff and shifts included. Chargers and buildings have no
+owner's plan but a day: what those of one use drew at this time. Learned while nobody commands;
+what was never seen says nothing (NaN).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.clock import MINUTE_MS, minute_of_day
+from twin.control.supervision.fleet import Supervision
+from twin.record.exchange import Calendar, Inventory
+from twin.record.table import Table
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+PERIODS = 4
+QUARTERS = 96
+HOURS = 24
+FORGET = 1.0 / 30.0  # per minute of a tariff period, as other habits (assumed)
+USES = {"charging": 3, "aircon": 5}  # of stations and buildings
+# What is kept, and how many rows: by tariff period or by hour of the day.
+KEPT = {"icestore": PERIODS, "hydrogen": HOURS, "swap": HOURS, "industry": HOURS}
+
+
+class OwnerPlans:
+    """Memories by kind: a row a tariff period or hour of the day, float64[n] each, NaN unseen.
+
+    Ice stores: melted cooling [kW thermal]; the others: demand [kW].
+    """
+
+    def __init__(self, inventory: Inventory, calendar: Calendar) -> None:
+        self.calendar = calendar
+        self.memory: dict[str, Table] = {}
+        for kind, rows in KEPT.items():
+            if kind in inventory.kinds and inventory.kinds[kind].n > 0:
+                names = tuple(str(row) for row in range(rows))
+                self.memory[kind] = Table(names, inventory.kinds[kind].n)
+                self.memory[kind].block[:] = np.nan
+        self.use: dict[str, NDArray[np.int64]] = {}
+        self.rated_kw: dict[str, Floats] = {}
+        for kind, uses in USES.items():
+            if kind in inventory.kinds and inventory.kinds[kind].n > 0:
+                columns = inventory.kinds[kind].columns
+                self.use[kind] = np.clip(columns.i8("use"), 0, uses - 1)
+                self.rated_kw[kind] = columns.f8("rated_kw")
+                day = np.full((uses, QUARTERS), np.nan)
+                self.memory[kind] = Table((), 0, {"day": day})
+
+    def tables(self) -> dict[str, Table]:
+        """Return everything that evolves."""
+        return {f"plans.{k}": t for k, t in self.memory.items()}
+
+    def _row(self, kind: str, at_ms: int) -> int:
+        minute = minute_of_day(at_ms)
+        if KEPT[kind] == HOURS:
+            return minute // 60
+        return int(np.clip(self.calendar.tariff_period[minute], 0, PERIODS - 1))
+
+    def learn(
+        self, now_ms: int, fleet: Supervision, touched: Callable[[str], Flags], read: Iterable[str]
+    ) -> None:
+        """Learn from what was `read` just now of devices that nobody commands.
+
+        A reading shows the minute before it.
+        """
+        for kind in read:
+            if kind not in self.memory:
+                continue
+            watch = fleet.watch[kind]
+            seen = watch.fresh(now_ms, MINUTE_MS - 1) & ~touched(kind)
+            if kind in USES:
+                self._learn_day(kind, now_ms, -watch.get("power_kw"), seen)
+                continue
+            value = watch.get("melt_kw") if kind == "icestore" else -watch.get("power_kw")
+            known = self.memory[kind].block[self._row(kind, now_ms - MINUTE_MS)]
+            minutes = watch.period_ms / MINUTE_MS
+            forget = 1.0 - (1.0 - FORGET) ** minutes
+            if KEPT[kind] == HOURS:  # the mean of the hour so far
+                forget = min(minutes / (minute_of_day(now_ms - MINUTE_MS) % 60 + 1), 1.0)
+            news = np.where(np.isnan(known), value, known + forget * (value - known))
+            np.copyto(known, news, where=seen & np.isfinite(news))
+
+    def _learn_day(self, kind: str, now_ms: int, demand_kw: Floats, seen: Flags) -> None:
+        """Note what devices of each use draw for their rating at this time of day."""
+        seen = seen & np.isfinite(demand_kw)
+        day, use = self.memory[kind]["day"], self.use[kind][seen]
+        total = np.bincount(use, demand_kw[seen], USES[kind])
+        rated = np.bincount(use, self.rated_kw[kind][seen], USES[kind])
+        quarter = minute_of_day(now_ms - MINUTE_MS) // 15
+        day[:, quarter] = np.where(rated > 0.0, total / np.maximum(rated, 1e-9), day[:, quarter])
+
+    # -- what follows --------------------------------------------------------------------------
+
+    def changes(self, from_ms: int, to_ms: int) -> bool:
+        """Return whether the tariff changes between two moments."""
+        period = self.calendar.tariff_period
+        return bool(period[minute_of_day(from_ms)] != period[minute_of_day(to_ms)])
+
+    def at(self, kind: str, at_ms: int) -> Floats:
+        """Return what was learned of `kind` for the period or hour at `at_ms`, NaN unseen."""
+        row: Floats = self.memory[kind].block[self._row(kind, at_ms)]
+        return row
+
+    def drawn_share(self, kind: str, at_ms: int) -> Floats:
+        """Return float64[uses], what devices of `kind` draw for their rating at `at_ms`."""
+        return self.memory[kind]["day"][:, minute_of_day(at_ms) // 15]
+
+
+__all__ = ["OwnerPlans"]

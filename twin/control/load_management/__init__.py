@@ -1,0 +1,1 @@
+"""The 20 %: which circuits are opened by which measure, held, turned and restored."""

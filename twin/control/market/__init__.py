@@ -1,0 +1,1 @@
+"""Virtual power plants: who they are, what they bid, what is awarded."""

@@ -1,0 +1,1 @@
+"""What the platform believes of fleet, stations and network, from readings alone."""
