@@ -119,7 +119,9 @@ def capability_table(data: PageData, step: Step, words: Words) -> Table | None:
     head += [Cell(words(f"capability.{k}"), "num") for k in columns]
     note = words("capability.table_text")
     if estimates is not None:
-        note = words("capability.table_at", at=format_time_of_day(estimates[0])) + " " + note
+        note = words.together(
+            words("capability.table_at", at=format_time_of_day(estimates[0])), note
+        )
     return Table(f"capabilities-{step.order.id}", "", note, head, rows)
 
 

@@ -44,12 +44,13 @@ def measures(data: PageData, step: Step, words: Words) -> Chart | None:
     start_ms, end_ms = _view(step)
     moments = np.unique(own["now_ms"])
     traces: list[Trace] = []
-    stack = np.zeros(len(moments))
+    up, down = np.zeros(len(moments)), np.zeros(len(moments))
     for name in dict.fromkeys(own["measure"].tolist()):
         mine = own["measure"] == name
         mw = np.zeros(len(moments))
         np.add.at(mw, np.searchsorted(moments, own["now_ms"][mine]), own["mw"][mine])
-        stack += np.maximum(mw, 0.0)
+        up += np.maximum(mw, 0.0)
+        down += np.minimum(mw, 0.0)
         traces.append(
             {
                 "type": "bar", "x": [plot.clock_text(int(t)) for t in moments],
@@ -59,7 +60,7 @@ def measures(data: PageData, step: Step, words: Words) -> Chart | None:
                 "hovertemplate": "%{y:,.1f} MW",
             }
         )  # fmt: skip
-    held: list[Series | float] = [0.0, stack]
+    held: list[Series | float] = [0.0, up, down]
     judged = step.judged_mw(data.inventory, start_ms, end_ms)
     if judged is not None:
         held.append(judged)
@@ -111,7 +112,9 @@ def plans(data: PageData, step: Step, words: Words) -> Table | None:
     head += [Cell(words(f"plans.{k}"), "num") for k in columns]
     note = words("plans.text")
     if count > _MOST_PLANS:
-        note += " " + words("plans.more", shown=number(_MOST_PLANS), count=number(count))
+        note = words.together(
+            note, words("plans.more", shown=number(_MOST_PLANS), count=number(count))
+        )
     return Table(f"plans-{step.order.id}", words("plans.title"), note, head, rows)
 
 
@@ -150,8 +153,10 @@ def chain(data: PageData, step: Step, words: Words) -> Chart | None:
             plot.line(stopped[first : len(direct)], start_ms, words("chain.stopped"),
                       COLOUR["ink"], digits=0, shape="hv", yaxis="y2", width=1.4)
         )  # fmt: skip
-        right = plot.axis(words("chain.stopped_axis"), overlaying="y", side="right",
-                          showgrid=False, rangemode="tozero")  # fmt: skip
+        right = plot.axis(
+            words("chain.stopped_axis"), overlaying="y", side="right", showgrid=False,
+            rangemode="tozero", tickmode="auto", nticks=5, tickformat=",d",
+        )  # fmt: skip
     shapes, _ = plot.order_windows([step.order], words, labelled=False)
     chart = plot.figure(
         traces, height=330, xaxis=plot.time_axis(start_ms, end_ms),

@@ -19,6 +19,7 @@ from twin.results.report.words import Words, number
 __all__ = ["emission_totals", "factors", "spared"]
 
 QUARTER = 15
+_FLAT = 5e-4  # kgCO2/kWh: half of the last digit that is shown
 _FACTOR_SCALE = [[0.0, "#e2eef7"], [0.5, "#7fb0d6"], [1.0, "#084070"]]
 
 
@@ -39,6 +40,8 @@ def factors(data: PageData, words: Words) -> Chart | None:
     start_ms, end_ms = bounds(history)
     shapes, _ = plot.order_windows([s.order for s in data.steps], words, labelled=False)
     known = quarters[np.isfinite(quarters)]
+    if len(names) == 1 and float(np.ptp(known)) < _FLAT:
+        return None  # one source, one factor: the table says it
     text = words(
         "factors.text", low=number(float(known.min()), 3), high=number(float(known.max()), 3)
     )
@@ -50,7 +53,8 @@ def factors(data: PageData, words: Words) -> Chart | None:
         ]  # fmt: skip
         chart = plot.figure(
             traces, height=260, xaxis=plot.time_axis(start_ms, end_ms),
-            yaxis=plot.axis("kgCO₂/kWh", tickformat=".3f"), shapes=shapes,
+            yaxis=plot.axis("kgCO₂/kWh", tickformat=".3f", range=plot.reach(known)),
+            shapes=shapes,
         )  # fmt: skip
         return Chart("factors", title, text, chart)
     turn = np.argsort(np.nanmean(quarters, axis=0), kind="stable")

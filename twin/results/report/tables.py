@@ -62,7 +62,7 @@ def verdict_table(data: PageData, words: Words) -> Table:
             rows.append(_idle_row(several, words, columns))
     head = [Cell(words("verdicts.state")), Cell(words("verdicts.what"))]
     head += [Cell(words(f"verdicts.{k}"), "num") for k in ("value", "limit")]
-    head += [Cell(words("verdicts.unit"))]
+    head += [Cell(words("verdicts.unit"), "unit")]
     head += [Cell(words(f"verdicts.{k}"), "num") for k in ("base", "window")]
     head += [Cell(words("verdicts.source"))]
     return Table("verdict-table", "", words("verdicts.note"), head, rows)
@@ -96,19 +96,29 @@ def _verdict_row(verdict: Mapping[str, object], words: Words) -> list[Cell]:
     unit = text(verdict, "unit")
     return [
         Cell(words(f"verdicts.{state}"), f"mark {state}"),
-        Cell(words.verdict_title(verdict), "title", sub=_join(text(verdict, "id"), reason)),
+        Cell(
+            words.verdict_title(verdict),
+            "title one" if limit is None else "title",
+            sub=_join(text(verdict, "id"), reason),
+        ),
         Cell(shown, "num strong"),
         Cell(f"{sign} {plain(limit)}" if limit is not None and sign else "", "num"),
         Cell(words.get(f"units.{unit}", unit), "unit"),
         Cell(_or_blank(real(verdict, "base_mw"), 0), "num soft"),
         Cell(_or_blank(real(verdict, "window_min"), 0), "num soft"),
-        Cell(_source(text(verdict, "source"), words), "soft source"),
+        Cell(_source(verdict, words), "soft source"),
     ]
 
 
-def _source(said: str, words: Words) -> str:
-    """Return source and grade, ``"<source> (grade <grade>)"``, in the reader's language."""
+def _source(verdict: Mapping[str, object], words: Words) -> str:
+    """Return source and grade, ``"<source> (grade <grade>)"``, in the reader's language.
+
+    A figure has no limit: its source is told only where it is one outside the project.
+    """
+    said = text(verdict, "source")
     source, mark, grade = said.rpartition(" (grade ")
+    if real(verdict, "limit") is None and grade.startswith("assumed"):
+        return ""
     if not mark:
         return words.get(f"sources.{said}", said)
     source, grade = words.get(f"sources.{source}", source), grade.rstrip(")")
@@ -151,7 +161,7 @@ def fleet(data: PageData, words: Words) -> Table | None:
     plan = real(mapping(data.summary, "figures"), "plan_adjustable_mw")
     note = words("fleet.text")
     if plan is not None:
-        note += " " + words("fleet.plan", mw=number(plan, 0))
+        note = words.together(note, words("fleet.plan", mw=number(plan, 0)))
     return Table("fleet", words("fleet.title"), note, head, rows)
 
 

@@ -37,23 +37,22 @@ def market(data: PageData, step: Step, words: Words) -> Table | None:
     vpps = _listed(told, "vpps")
     if not vpps:
         return None
-    vpps.sort(key=lambda v: -(real(v, "awarded_mw") or 0.0))
+    vpps.sort(key=lambda v: -_or_zero(real(v, "awarded_mw")))
     rows: list[Sequence[Cell]] = []
     totals = dict.fromkeys(_SUMS, 0.0)
+    refused: dict[str, list[Mapping[str, object]]] = {}
     for vpp in vpps:
         values = {name: real(vpp, name) for name in _SUMS}
-        for name, value in values.items():
-            totals[name] += 0.0 if value is None else value
-        name = text(vpp, "name_zh" if words.lang == "zh" else "name")
+        for key in _SUMS:
+            totals[key] += _or_zero(values[key])
         answer = text(vpp, "answer")
-        rows.append(
-            _market_row(
-                data,
-                Cell(name or f"VPP {text(vpp, 'aggregator')}"),
-                words.get(f"answers.{answer}", answer),
-                values,
-            )
-        )
+        if max(_or_zero(values[k]) for k in ("awarded_mw", "ordered_kwh", "paid_cny")) > 0.0:
+            answer = words.get(f"answers.{answer}", answer)
+            rows.append(_market_row(data, Cell(_name(vpp, words)), answer, values))
+        else:
+            refused.setdefault(answer, []).append(vpp)
+    for answer, several in refused.items():
+        rows.append(_refused_row(data, answer, several, words))
     rows.append(_market_row(data, Cell(words("market.total"), "total"), "", totals))
     head = [Cell(words("market.vpp"))]
     head += [Cell(words(f"market.{k}"), "num") for k in ("bid", "awarded")]
@@ -61,8 +60,33 @@ def market(data: PageData, step: Step, words: Words) -> Table | None:
     columns = ("ordered", "delivered", "ratio", "paid", "penalty")
     head += [Cell(words(f"market.{k}"), "num") for k in columns]
     lines = [_clearing(data, entry, words) for entry in _listed(told, "clearings")]
-    note = " ".join([*lines, words("market.text")])
+    note = words.together(*lines, words("market.text"))
     return Table(f"market-{step.order.id}", words("market.title"), note, head, rows)
+
+
+def _or_zero(value: float | None) -> float:
+    return 0.0 if value is None else value
+
+
+def _name(vpp: Mapping[str, object], words: Words) -> str:
+    name = text(vpp, "name_zh" if words.lang == "zh" else "name")
+    return name or f"VPP {text(vpp, 'aggregator')}"
+
+
+def _refused_row(
+    data: PageData, answer: str, several: Sequence[Mapping[str, object]], words: Words
+) -> list[Cell]:
+    """Return one row for all VPPs that got nothing for one reason."""
+    names = ("、" if words.lang == "zh" else ", ").join(_name(vpp, words) for vpp in several)
+    bid = sum(_or_zero(real(vpp, "bid_mw")) for vpp in several)
+    blank = [Cell("", "num")] * 5
+    return [
+        Cell(names, "soft wrap"),
+        Cell(data.mw(bid, 1), "num"),
+        Cell(data.mw(0.0, 1), "num"),
+        Cell(words.get(f"answers.{answer}", answer), "soft"),
+        *blank,
+    ]
 
 
 def _market_row(
@@ -89,13 +113,14 @@ def _market_row(
 def _clearing(data: PageData, entry: Mapping[str, object], words: Words) -> str:
     at_ms, short = real(entry, "cleared_ms"), real(entry, "short_mw")
     lacking = short is not None and short > 0.0
+    nothing = not _or_zero(real(entry, "awarded_mw")) > 0.0
     return words(
         "market.clearing_short" if lacking else "market.clearing",
         at="–" if at_ms is None else format_time_of_day(int(at_ms)),
         asked=data.mw(real(entry, "asked_mw")),
         awarded=data.mw(real(entry, "awarded_mw")),
         short=data.mw(short),
-        price=number(real(entry, "price_cny_kwh"), 3),
+        price=number(None if nothing else real(entry, "price_cny_kwh"), 3),
     )
 
 
@@ -105,27 +130,29 @@ def baselines(data: PageData, step: Step, words: Words) -> Table | None:
     methods = {name: mapping(told, name) for name in told if mapping(told, name)}
     if not methods:
         return None
-    gamed = any(mapping(method, "gaming") for method in methods.values())
+    first = next(iter(methods.values()))
+    groups = [name for name in first if name.startswith("gaming.")]
     rows: list[Sequence[Cell]] = []
     for name, method in methods.items():
         cells = [Cell(words.get(f"baselines.{name}", name)), *_errors(data, method)]
-        if gamed:
-            for group in ("honest", "gaming"):
-                found = mapping(method, group)
-                cells += [_signed(real(found, "bias_pct")), _energy(data, found)]
+        if groups:
+            honest = mapping(method, "honest")
+            cells += [_signed(real(honest, "bias_pct")), _energy(data, honest)]
+            cells += [_signed(real(mapping(method, group), "bias_pct")) for group in groups]
+            cells.append(_energy(data, mapping(method, "gaming")))
         rows.append(cells)
     head = [Cell(words("baselines.method"))]
     head += [Cell(words(f"baselines.{k}"), "num") for k in ("bias", "mae", "site", "over")]
     note = words("baselines.text")
-    if gamed:
-        head += [
-            Cell(words(f"baselines.{group}_{what}"), "num")
-            for group in ("honest", "gaming")
-            for what in ("bias", "over")
-        ]
-        first = next(iter(methods.values()))
+    if groups:
+        head += [Cell(words(f"baselines.honest_{k}"), "num") for k in ("bias", "over")]
+        for i in range(len(groups)):
+            group = number(i + 1) if len(groups) > 1 else ""
+            head.append(Cell(words("baselines.gaming_bias", group=group), "num"))
+        head.append(Cell(words("baselines.gaming_over"), "num"))
         count = [number(real(mapping(first, g), "sites"), 0) for g in ("honest", "gaming")]
-        note += " " + words("baselines.gamers", honest=count[0], gaming=count[1])
+        told_apart = words("baselines.gamers", honest=count[0], gaming=count[1])
+        note = words.together(note, told_apart)
     title = words("baselines.title")
     return Table(f"baselines-{step.order.id}", title, note, head, rows)
 
@@ -173,5 +200,7 @@ def cost(data: PageData, step: Step, words: Words) -> Table | None:
     mwh = real(mapping(orders, step.order.id), "energy_mwh")
     note = words("cost.text")
     if total is not None and mwh is not None and mwh > 0.0:
-        note += " " + words("cost.per_mwh", cny=number(total / mwh, 0), mwh=data.mw(mwh, 1))
+        note = words.together(
+            note, words("cost.per_mwh", cny=number(total / mwh, 0), mwh=data.mw(mwh, 1))
+        )
     return Table(f"cost-{step.order.id}", words("cost.title"), note, head, rows, wide=False)

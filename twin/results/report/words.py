@@ -47,6 +47,10 @@ class Words:
         """Return all keys."""
         return set(self._texts)
 
+    def together(self, *sentences: str) -> str:
+        """Return sentences one after the other; Chinese ones have no space between them."""
+        return ("" if self.lang == "zh" else " ").join(s for s in sentences if s)
+
     def reason(self, said: str) -> str:
         """Return a verdict's reason in this language, as it was said where none is known.
 
