@@ -5,7 +5,8 @@ Circuits are binary; what customers lack is continuous. Equations (1) and (2) of
 tight. First the relaxation is solved: it bounds every plan, and rounded it is one. Where that
 plan is not near enough to the bound, the circuits of which the relaxation is least sure are
 branched on. There is a limit on their number and on nodes, and none on wall time, so that a
-plan repeats. Where nothing meets the order within its bounds the greedy choice stands in and says so.
+plan repeats. Where nothing meets the order within its bounds the greedy choice stands in and
+says so.
 """
 
 from __future__ import annotations
