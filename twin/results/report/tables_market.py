@@ -43,10 +43,11 @@ def market(data: PageData, step: Step, words: Words) -> Table | None:
     refused: dict[str, list[Mapping[str, object]]] = {}
     for vpp in vpps:
         values = {name: real(vpp, name) for name in _SUMS}
-        for key in _SUMS:
-            totals[key] += _or_zero(values[key])
         answer = text(vpp, "answer")
+        totals["bid_mw"] += _or_zero(values["bid_mw"])
         if max(_or_zero(values[k]) for k in ("awarded_mw", "ordered_kwh", "paid_cny")) > 0.0:
+            for key in _SUMS[1:]:  # what was not called has delivered nothing
+                totals[key] += _or_zero(values[key])
             answer = words.get(f"answers.{answer}", answer)
             rows.append(_market_row(data, Cell(_name(vpp, words)), answer, values))
         else:
@@ -113,14 +114,16 @@ def _market_row(
 def _clearing(data: PageData, entry: Mapping[str, object], words: Words) -> str:
     at_ms, short = real(entry, "cleared_ms"), real(entry, "short_mw")
     lacking = short is not None and short > 0.0
-    nothing = not _or_zero(real(entry, "awarded_mw")) > 0.0
+    key = "clearing_short" if lacking else "clearing"
+    if not _or_zero(real(entry, "awarded_mw")) > 0.0:
+        key = "clearing_none"
     return words(
-        "market.clearing_short" if lacking else "market.clearing",
+        f"market.{key}",
         at="–" if at_ms is None else format_time_of_day(int(at_ms)),
         asked=data.mw(real(entry, "asked_mw")),
         awarded=data.mw(real(entry, "awarded_mw")),
         short=data.mw(short),
-        price=number(None if nothing else real(entry, "price_cny_kwh"), 3),
+        price=number(real(entry, "price_cny_kwh"), 3),
     )
 
 
