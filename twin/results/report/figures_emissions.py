@@ -104,7 +104,7 @@ def emission_totals(data: PageData, words: Words) -> Table | None:
     head = [Cell(words("emissions.day"))]
     head += [Cell(words(f"emissions.{k}"), "num") for k in ("total", "losses", "factor")]
     title = words("emissions.title")
-    return Table("emissions", title, words("emissions.text"), head, rows, wide=False)
+    return Table("emission-totals", title, words("emissions.text"), head, rows, wide=False)
 
 
 def spared(data: PageData, words: Words) -> Table | None:
