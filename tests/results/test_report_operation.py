@@ -21,12 +21,14 @@ from twin.clock import HOUR_MS, MINUTE_MS
 from twin.record.exchange import Alarm, AlarmQuality, Inventory
 from twin.record.fleet_states import DeviceState
 from twin.record.history import History
+from twin.record.orders import OrderForm
 from twin.results.report import Histories
 from twin.results.report.blocks import Cell, Section, Table, Text
 from twin.results.report.build import render
 from twin.results.report.figures_cut import chain
 from twin.results.report.figures_emissions import factors
 from twin.results.report.inputs import PageData, Step
+from twin.results.report.plot import order_name
 from twin.results.report.reported import reported
 from twin.results.report.words import LANGUAGES, Words
 from twin.verify.verdict import rules
@@ -210,6 +212,19 @@ def test_every_source_of_a_limit_is_told_in_chinese() -> None:
 def test_reasons_are_told_with_their_numbers(said: str, told: str) -> None:
     assert Words("zh").reason(said) == told
     assert re.sub("\u2009", "", Words("en").reason(said)) == said
+
+
+@pytest.mark.parametrize(
+    ("mw", "form", "name"),
+    [
+        (50.0, OrderForm.REDUCTION, "5 % 指令"),
+        (101.0, OrderForm.REDUCTION, "10.1 % 指令"),
+        (900.0, OrderForm.CAP, "限负荷指令"),
+    ],
+)
+def test_an_order_is_called_by_its_own_share(mw: float, form: OrderForm, name: str) -> None:
+    order = dataclasses.replace(sample.LM, mw=mw, form=form)
+    assert order_name(order, Words("zh", 1_000.0), short=True) == name
 
 
 BROKEN: list[dict[str, object]] = [

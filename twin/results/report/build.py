@@ -88,7 +88,7 @@ def render(
     lang: str = "en",
 ) -> str:
     """Return the page as text; arguments as `write_report`."""
-    words = Words(lang)
+    words = Words(lang, inventory.max_load_mw)
     data = PageData(
         summary, histories, inventory, orders, steps(histories, orders), districts, network
     )

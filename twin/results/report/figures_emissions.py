@@ -40,7 +40,7 @@ def factors(data: PageData, words: Words) -> Chart | None:
     start_ms, end_ms = bounds(history)
     shapes, _ = plot.order_windows([s.order for s in data.steps], words, labelled=False)
     known = quarters[np.isfinite(quarters)]
-    if len(names) == 1 and float(np.ptp(known)) < _FLAT:
+    if float(np.ptp(known)) < _FLAT:
         return None  # one source, one factor: the table says it
     text = words(
         "factors.text", low=number(float(known.min()), 3), high=number(float(known.max()), 3)

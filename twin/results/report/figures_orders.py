@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from twin.clock import HOUR_MS, MINUTE_MS, format_time_of_day
-from twin.record.orders import OrderKind
+from twin.record.orders import OrderForm, OrderKind
 from twin.results.report import plot
 from twin.results.report.blocks import Cell, Chart, Table
 from twin.results.report.inputs import PageData, Step
@@ -277,10 +277,11 @@ def rebound(data: PageData, step: Step, words: Words) -> Chart | None:
         notes.append(plot.note(1, bound, text, xref="paper", xanchor="right", yanchor="bottom",
                                color=COLOUR["limit"]))  # fmt: skip
     top = max(float(means.max()), 0.0)
+    asked = 0.0 if order.mw is None or order.form is OrderForm.CAP else order.mw
     text = words(
         "rebound.text",
         top=data.mw(top),
-        share=number(100 * top / order.mw, 1) if order.mw else "–",
+        share=number(100 * top / asked, 1) if asked > 0.0 else "–",
         back=data.mw(_energy_mwh(-after)), taken=data.mw(_energy_mwh(during)),
         ahead=data.mw(_energy_mwh(-ahead)),
     )  # fmt: skip

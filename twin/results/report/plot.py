@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import DAY_MS, MINUTE_MS
-from twin.record.orders import Order, OrderKind
+from twin.record.orders import Order, OrderForm, OrderKind
 from twin.results.report.series import FAN_PERCENTILES, Series
-from twin.results.report.words import Words
+from twin.results.report.words import Words, number
 
 __all__ = [
     "COLOUR",
@@ -269,8 +269,14 @@ def note(x: object, y: object, text: str, **more: object) -> dict[str, object]:
 
 
 def order_name(order: Order, words: Words, *, short: bool = False) -> str:
-    """Return what the dispatcher calls the order, by its kind."""
-    return words(f"orders.{'short_' if short else ''}{order.kind.value}")
+    """Return what the dispatcher calls the order, by its kind and its share of maximum load."""
+    if order.form is OrderForm.CAP:
+        return words("orders.short_cap" if short else "orders.cap")
+    size = ""
+    if order.mw is not None and words.base_mw > 0.0:
+        share = 100.0 * order.mw / words.base_mw
+        size = f"{number(share, 0 if abs(share - round(share)) < 0.05 else 1)} %"
+    return words("orders.short" if short else f"orders.{order.kind.value}", size=size).strip()
 
 
 def order_windows(

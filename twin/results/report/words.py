@@ -23,12 +23,18 @@ _MINUS = "\u2212"
 
 
 class Words:
-    """Texts by dotted key, e.g. ``words("load.title")``; a missing key raises KeyError."""
+    """Texts by dotted key, e.g. ``words("load.title")``; a missing key raises KeyError.
 
-    def __init__(self, lang: str) -> None:
+    Parameters
+    ----------
+    lang : one of `LANGUAGES`
+    base_mw : maximum load, of which an order is so many per cent by name; 0: it has no such name
+    """
+
+    def __init__(self, lang: str, base_mw: float = 0.0) -> None:
         if lang not in LANGUAGES:
             raise ValueError(f"language {lang!r}; allowed: {', '.join(LANGUAGES)}")
-        self.lang = lang
+        self.lang, self.base_mw = lang, base_mw
         self._texts: dict[str, str] = {}
         for part in _FILES:
             text = resources.files(__package__).joinpath(part.format(lang=lang)).read_text("utf-8")
