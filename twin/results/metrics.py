@@ -161,7 +161,7 @@ def _over_published(verdicts: Sequence[Verdict], max_load_mw: float) -> dict[str
     return {
         v.id if v.order is None else f"{v.id} {v.order}": v.value * scale
         for v in verdicts
-        if v.value is not None and v.id.startswith(_OF_MAX_LOAD)
+        if v.value is not None and v.base_mw == max_load_mw and v.id.startswith(_OF_MAX_LOAD)
     }
 
 
