@@ -244,7 +244,8 @@ class LoadFlow:
         pv = np.flatnonzero(kind == REGULATED).astype(np.int32)
         pq = np.flatnonzero(kind == LOAD).astype(np.int32)
         good = solver.solve(self._ybus, start, target, slack, weights, pv, pq, *_STOP[::-1])
-        return (True, np.asarray(solver.get_V())) if good else (False, start)
+        # A copy: what the solver shows is gone with it.
+        return (True, np.array(solver.get_V())) if good else (False, start)
 
     def problem(self, power: C16, v: C16, mode: I8, q_min: F8, q_max: F8) -> tuple[C16, C16, I8]:
         """Return start voltages, injections and bus types under the modes."""
