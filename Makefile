@@ -28,7 +28,7 @@ demo: $(STAMP)
 
 # Runs on wall time come last and one after the other: nothing else may want the cores then.
 test: lint
-	$(BIN)/pytest -n 2 --dist loadscope -m "not slow and not bench and not paced"
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not bench and not paced"
 	$(BIN)/pytest -m "paced and not slow and not bench" --timeout 400
 	@echo "left out: slow tests (make test-slow) and benchmarks (make bench)"
 

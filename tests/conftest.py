@@ -47,11 +47,14 @@ def missing_wiretools() -> str | None:
 
 
 NEEDS = {"browser": missing_browser, "wiretools": missing_wiretools}
+# Single tests that run a whole day of a city: begun last they would keep one core waiting.
+DAYS_LONG = ("tests/verify_city/", "tests/scenarios/")
 
 
 @pytest.hookimpl(trylast=True)  # after -m and -k have had their say
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs a missing tool, saying so; refuse to under `REQUIRE_ALL`."""
+    """Begin with the longest; skip what needs a missing tool, refuse to under `REQUIRE_ALL`."""
+    items.sort(key=lambda item: not item.nodeid.startswith(DAYS_LONG))
     for marker, missing in NEEDS.items():
         needy = [item for item in items if item.get_closest_marker(marker) is not None]
         reason = missing() if needy else None
