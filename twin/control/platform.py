@@ -231,6 +231,7 @@ class Platform(BaseLogic):
             out += self.response.run(now_ms, call, self.fleet, load_mw)
         served = call is not None and self.response.numbers.order_id == call.id
         served &= self.response.numbers.stage in ("prepare", "hold")
+        # At the notice, and for logics that do not follow awards also at the start.
         if call is not None and served and self.market.due(now_ms, call):
             levers = self.response.levers
             given = {kind: levers.reduction_kw(kind, self.fleet) for kind in levers.kinds}

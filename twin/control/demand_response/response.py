@@ -220,6 +220,28 @@ class Response:
         self.levers.learn_ceilings(fleet)
         return out + self.levers.batteries(now_ms, total_kw, use, fleet)[0]
 
+    def _open(
+        self, now_ms: int, order: Order, end_ms: int, fleet: Supervision, everyone: bool
+    ) -> tuple[bool, int]:
+        """Work out what can be held on; return whether the order begins now, and until when.
+
+        At its first minute the reference is taken and those who may not take part are left out.
+        """
+        begins = self.numbers.stage == "prepare"
+        if begins:
+            self.without.freeze(now_ms, fleet, self.other)
+            self.without.update(now_ms, fleet)
+            self.numbers.stage = "hold"
+        self.levers.look_ahead(now_ms)
+        # "All you have" is what lasts to the window's end; after it, what is left goes on.
+        last_ms = order.end_ms if now_ms < order.end_ms else end_ms
+        self.up = self.levers.capability(now_ms, (now_ms, last_ms), fleet, everyone)
+        if not self.with_batteries:
+            self.up.pop("storage", None)
+        if begins:
+            self._bar(order)
+        return begins, last_ms
+
     def _hold(
         self, now_ms: int, order: Order, end_ms: int, fleet: Supervision,
         load_mw: float | None, part_kw: float | None,
@@ -227,23 +249,11 @@ class Response:
         """Aim at the order for the coming minute."""
         numbers, levers = self.numbers, self.levers
         everyone = order.mw is None and part_kw is None
-        begins = numbers.stage == "prepare"
-        if begins:
-            self.without.freeze(now_ms, fleet, self.other)
-            self.without.update(now_ms, fleet)
-            levers.look_ahead(now_ms)
-            numbers.stage = "hold"
-            if self.stocking is not None:
-                room = self.day.allowed_kw(end_ms, 4 * PAYBACK_HOURS, numbers.asked_kw)
-                numbers.safe_kwh = self.stocking.payback_kwh(end_ms, fleet, room)
-        levers.look_ahead(now_ms)
-        # "All you have" is what lasts to the window's end; after it, what is left goes on.
-        last_ms = order.end_ms if now_ms < order.end_ms else end_ms
-        self.up = up = levers.capability(now_ms, (now_ms, last_ms), fleet, everyone)
-        if not self.with_batteries:
-            up.pop("storage", None)
-        if begins:
-            self._bar(order)
+        begins, last_ms = self._open(now_ms, order, end_ms, fleet, everyone)
+        up = self.up
+        if begins and self.stocking is not None:
+            room = self.day.allowed_kw(end_ms, 4 * PAYBACK_HOURS, numbers.asked_kw)
+            numbers.safe_kwh = self.stocking.payback_kwh(end_ms, fleet, room)
         hours = max((last_ms - now_ms) / HOUR_MS, 0.25)
         slow = sum(float(v.sum()) for k, v in up.items() if k != "storage")
         fast = float(up["storage"].sum()) if "storage" in up else 0.0

@@ -51,20 +51,11 @@ class PlainResponse(Response):
         load_mw: float | None, part_kw: float | None,
     ) -> list[SetPoint]:  # fmt: skip
         """Ask for the order, and for what was missing in the minutes before."""
-        numbers, levers = self.numbers, self.levers
+        numbers = self.numbers
         everyone = order.mw is None and part_kw is None
-        begins = not self.without.frozen
-        if begins:
-            self.without.freeze(now_ms, fleet, self.other)
-            self.without.update(now_ms, fleet)
-            numbers.stage = "hold"
-        levers.look_ahead(now_ms)
-        last_ms = order.end_ms if now_ms < order.end_ms else end_ms
-        self.up = up = levers.capability(now_ms, (now_ms, last_ms), fleet, everyone)
-        if not self.with_batteries:
-            up.pop("storage", None)
-        if begins:
-            self._bar(order)  # who may not take part does not, whatever the logic
+        # Who may not take part does not, whatever the logic.
+        last_ms = self._open(now_ms, order, end_ms, fleet, everyone)[1]
+        up = self.up
         numbers.capability_kw = sum(float(v.sum()) for v in up.values())
         if everyone:
             numbers.target_kw = want = numbers.capability_kw
@@ -125,13 +116,11 @@ class PlainResponse(Response):
 
     def _warm(self, now_ms: int, cut: Floats) -> list[SetPoint]:
         """Raise the set-points of the buildings asked, by the share that is asked of each."""
-        columns, up = self.levers.columns["aircon"], self.up["aircon"]
+        up = self.up["aircon"]
         share = np.divide(cut, up, out=np.zeros_like(cut), where=up > 0.0)
         offset = self.levers.memory["aircon"]["offset_c"]
-        most = columns.f8("comfort_max_c") - flex.COMFORT_MARGIN_C - columns.f8("setpoint_c")
-        rise = offset + flex.DRIFT_C_H * share / 60.0
+        raised = np.minimum(offset + flex.DRIFT_C_H * share / 60.0, self.levers.most_offset_c())
         touched = self.without.touched("aircon")
-        raised = np.clip(np.minimum(rise, np.maximum(most, 0.0)), 0.0, 4.0)
         offset[:] = np.where(share > 0.0, raised, offset)
         rows = np.flatnonzero((share > 0.0) | touched)
         self.without.touch("aircon", rows)
