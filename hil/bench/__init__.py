@@ -1,0 +1,1 @@
+"""The bench: real devices and instruments, what they may do, and what makes them safe."""
