@@ -26,7 +26,7 @@ from twin.results.report import Districts, Histories, write_report
 from twin.results.store import RunDirectory
 from twin.scenario.branches import Branches, run_branches
 from twin.scenario.breakage import plain_reason
-from twin.scenario.build import Built, build, calibrated, warmed
+from twin.scenario.build import Built, build, calibrated
 from twin.scenario.cache import key
 from twin.scenario.dump import scenario_toml
 from twin.scenario.files import check_draft, read_draft
@@ -34,6 +34,7 @@ from twin.scenario.inputs import attempt
 from twin.scenario.load_schema import level_notes
 from twin.scenario.own_logic import new_logic
 from twin.scenario.schema import Scenario
+from twin.scenario.warm_start import warmed
 from twin.verify import Evidence, judge
 
 

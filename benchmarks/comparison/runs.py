@@ -20,10 +20,11 @@ from twin.record.history import History
 from twin.record.orders import Order
 from twin.run import prepare
 from twin.scenario.branches import recorder_of
-from twin.scenario.build import Built, calibrated, warmed
+from twin.scenario.build import Built, calibrated
 from twin.scenario.files import find_scenario
 from twin.scenario.own_logic import new_logic
 from twin.scenario.timetable import notice_entry
+from twin.scenario.warm_start import warmed
 from twin.verify import Evidence, judge
 
 REFERENCE = "twin.control.platform:Platform"

@@ -39,9 +39,10 @@ from hil.testbed.setup import Options, Serving, beats, wired
 from twin.cli import ERR, OUT, reporter
 from twin.errors import InputProblems, Problem, RunBroken
 from twin.run import Prepared, prepare
-from twin.scenario.build import calibrated, warmed
+from twin.scenario.build import calibrated
 from twin.scenario.files import find_scenario
 from twin.scenario.inputs import attempt
+from twin.scenario.warm_start import warmed
 
 __all__ = ["poll", "preflight", "serve"]
 

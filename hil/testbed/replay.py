@@ -20,8 +20,9 @@ from twin.record.monitor import DEVICE_KINDS
 from twin.results.store import timeseries
 from twin.run import prepare
 from twin.scenario.branches import recorder_of
-from twin.scenario.build import calibrated, warmed
+from twin.scenario.build import calibrated
 from twin.scenario.timetable import notice_entry
+from twin.scenario.warm_start import warmed
 
 __all__ = ["Replayed", "commands_of", "replay_run"]
 

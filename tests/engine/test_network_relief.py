@@ -18,9 +18,10 @@ from tests.engine.tiny_city import MINUTE_MS, history_of, started
 from twin.control.platform import Platform
 from twin.engine.timeline import BranchOutage, Entry, Phase
 from twin.record.history import History
-from twin.scenario.build import Built, build, calibrated, warmed
+from twin.scenario.build import Built, build, calibrated
 from twin.scenario.files import find_scenario, load_scenario
 from twin.scenario.timetable import notice_entry
+from twin.scenario.warm_start import warmed
 
 # Rated current with which the circuit that is left is a little over its rating at 13:10.
 EAST_KA, WEST_KA = 0.104, 0.6

@@ -14,9 +14,10 @@ from twin.engine.simulation import Simulation
 from twin.engine.timeline import Entry
 from twin.record.exchange import Logic
 from twin.record.history import History
-from twin.scenario.build import Built, build, calibrated, warmed
+from twin.scenario.build import Built, build, calibrated
 from twin.scenario.files import find_scenario, load_scenario
 from twin.scenario.timetable import notice_entry
+from twin.scenario.warm_start import warmed
 
 MINUTE_MS = 60_000
 

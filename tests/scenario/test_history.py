@@ -16,9 +16,10 @@ from twin.engine.meter_sink import MeterSink
 from twin.engine.simulation import Simulation
 from twin.errors import InputProblems
 from twin.record.metering import MeterHistory
-from twin.scenario.build import Built, build, calibrated, warmed
+from twin.scenario.build import Built, build, calibrated
 from twin.scenario.files import find_scenario, load_scenario
 from twin.scenario.history_run import coarse
+from twin.scenario.warm_start import warmed
 
 PATH = find_scenario("tiny")
 GAMING = """

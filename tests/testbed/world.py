@@ -25,8 +25,9 @@ from hil.testbed.session import Session
 from hil.testbed.setup import Options, Serving, beats, serving
 from twin.engine.simulation import Simulation
 from twin.run import Prepared, prepare
-from twin.scenario.build import calibrated, warmed
+from twin.scenario.build import calibrated
 from twin.scenario.files import find_scenario
+from twin.scenario.warm_start import warmed
 
 RATE = 600.0
 SILENT = object()  # what a device that does not answer says

@@ -16,8 +16,9 @@ from twin.control.logic import BaseLogic
 from twin.engine.recorder import Recorder
 from twin.record.exchange import Actions
 from twin.record.history import History
-from twin.scenario.build import Built, build, calibrated, warmed
+from twin.scenario.build import Built, build, calibrated
 from twin.scenario.files import find_scenario, load_scenario
+from twin.scenario.warm_start import warmed
 
 pytestmark = pytest.mark.timeout(1200)
 OTHER_SEEDS = range(2, 12)

@@ -21,6 +21,7 @@ owner's control by themselves an hour after the last write.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +42,11 @@ class BaseLogic:
     book : the orders that are known
     memory : tables that `save` keeps and `load` brings back; a subclass adds its own to it
         at the end of its `start`
+    watcher : the class that watches the day before a run with a history and whose `learned` this
+        one finds in its calendar as ``watched``; None: nobody watches
     """
 
+    watcher: ClassVar[type[BaseLogic] | None] = None
     inventory: Inventory
     calendar: Calendar
 
@@ -82,6 +86,10 @@ class BaseLogic:
 
     def load_plain(self, plain: object) -> None:
         """Take what `save_plain` gave."""
+
+    def learned(self) -> dict[str, NDArray[np.generic]]:
+        """Return what is worth knowing on the next day, by names of one's own."""
+        return {}
 
     # -- conveniences ----------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from twin.control.supervision.overview import Overview
 from twin.record.alarms import poll_period_ms
 from twin.record.exchange import Actions, Calendar, Inventory, Reading, Reports, SetPoint
 from twin.record.orders import News, Notice, Order, OrderKind
+from twin.record.table import Table
 from twin.units import KW_PER_MW
 
 CLOSE_MS = 15 * MINUTE_MS  # before an order from when everything it needs is read each minute
@@ -83,6 +84,21 @@ class Platform(BaseLogic):
             self.memory |= part.tables()
         if self.curtailment is not None:
             self.memory |= self.curtailment.tables()
+        if calendar.watched is not None:
+            for name, table in self._habitual().items():
+                table.restore({key: calendar.watched[f"{name}/{key}"] for key in table.arrays()})
+
+    def _habitual(self) -> dict[str, Table]:
+        """Return the tables of what owners do by themselves."""
+        return self.habits.tables() | self.adjustable.plans.tables()
+
+    def learned(self) -> dict[str, NDArray[np.generic]]:
+        """Return what owners were seen to do by themselves."""
+        return {
+            f"{name}/{key}": array.copy()
+            for name, table in self._habitual().items()
+            for key, array in table.arrays().items()
+        }
 
     # -- what simpler logics do otherwise (twin.control.rivals) --------------------------------
 
@@ -284,5 +300,7 @@ class Platform(BaseLogic):
                 figures[f"delivered_{kind}_mw"] = source.cut_kw[kind] / KW_PER_MW
         return {k: v for k, v in figures.items() if np.isfinite(v)}
 
+
+Platform.watcher = Platform
 
 __all__ = ["Platform"]

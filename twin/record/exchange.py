@@ -156,6 +156,8 @@ class Calendar:
     load_rules : rules of orderly use and who gave how much before, None takes the shipped ones
     market : rules of the market, None takes the shipped ones
     workday : whether people work on the day
+    watched : what a logic of this kind learned on the day before, by its own names, None where
+        the scenario has no history
     """
 
     start_ms: int
@@ -170,6 +172,7 @@ class Calendar:
     load_rules: LoadRules | None = None
     market: MarketRules | None = None
     workday: bool = True
+    watched: Mapping[str, NDArray[np.generic]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

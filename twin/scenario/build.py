@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from twin.engine.recorder import SCALARS, Recorder, history_tables
 from twin.engine.simulation import Simulation
 from twin.engine.telemetry import open_channels
 from twin.engine.world import Demand, World
-from twin.errors import InputProblems, RunBroken
+from twin.errors import InputProblems
 from twin.grid import GridOperation, Network, imported_load_mw
 from twin.record.columns import Columns
 from twin.record.exchange import Calendar, Logic
@@ -41,7 +40,6 @@ from twin.scenario.background import calibrate
 from twin.scenario.cache import key, read_arrays, write_arrays
 from twin.scenario.files import resolve
 from twin.scenario.history_build import days_of, gamers_of, gaming_problems, weather_of
-from twin.scenario.history_run import coarse, kept, meter_history, run_days_before
 from twin.scenario.inputs import attempt, distinct, file_problems, scenario_files
 from twin.scenario.load_schema import load_rules
 from twin.scenario.network import (
@@ -76,10 +74,11 @@ class Built:
     terminals : nameplate of the load-management terminals
     orders : the dispatcher's orders by time of notice
     world : constants of the run, with the calibrated demand
-    warm : state of every table at the start of the run, None before `warmed`
+    warm : state of every table at the start of the run, None before it was run
     view : what the logic may know of the network, with a day as planned
-    history : what meters showed on the days before, None without such days and before `warmed`
+    history : what meters showed on the days before, None without such days or not yet run
     rules : own rules of orderly use and an earlier ledger, None where the shipped ones hold
+    watched : what the logic learned of the day before, None where it did not watch
     """
 
     scenario: Scenario
@@ -93,6 +92,7 @@ class Built:
     view: NetworkView | None = None
     history: MeterHistory | None = None
     rules: LoadRules | None = None
+    watched: Mapping[str, NDArray[np.generic]] | None = None
 
     def simulation(
         self,
@@ -164,6 +164,7 @@ class Built:
             load_rules=self.rules,
             market=self.scenario.market.rules(),
             workday=self.world.environment(self.world.start_ms).workday,
+            watched=self.watched,
         )
 
 
@@ -244,7 +245,7 @@ def _build(scenario: Scenario, path: Path) -> Built:
 
 def calibrated(built: Built) -> Built:
     """Return `built` with its background demand, from the cache or by running the engine."""
-    name = "demand-" + key(_city_inputs(built))
+    name = "demand-" + key(city_inputs(built))
     held = read_arrays(name)
     demand = built.world.demand
     if held is None:
@@ -271,35 +272,6 @@ def calibrated(built: Built) -> Built:
         aircon_kw=np.asarray(held["aircon_kw"], np.float64),
     )
     return replace(built, world=replace(built.world, demand=demand))
-
-
-def warmed(built: Built) -> Built:
-    """Return `built` with the state at its start, from the cache or by running the day before.
-
-    Raises RunBroken when the network cannot be solved at all.
-    """
-    inputs = {**_city_inputs(built), **_day_inputs(built)}
-    name = "warm-" + key(inputs)
-    held = read_arrays(name)
-    if held is None:
-        world = replace(built.world, timeline=())
-        run, meters = built.simulation(world, world.start_ms - DAY_MS), None
-        past = built.scenario.history
-        if past.days > 0:
-            sorts = coarse(KINDS, past.tick_s)
-            start = partial(built.simulation, with_grid=False, sorts=sorts)
-            meters = run_days_before(run, start, past)
-        run.run(world.start_ms)
-        if run.snapshot is None or not run.snapshot.converged:
-            raise RunBroken("the network has no load flow solution at the start of the run")
-        held = {
-            f"{table}|{array}": values
-            for table, content in run.tables().items()
-            for array, values in content.arrays().items()
-        }
-        held |= {} if meters is None else kept(meters)
-        write_arrays(name, held)
-    return replace(built, warm=held, history=meter_history(held, built.world))
 
 
 def _city_spec(scenario: Scenario, path: Path, day: date) -> CitySpec:
@@ -346,7 +318,7 @@ def _design_world(built: Built) -> World:
     )
 
 
-def _city_inputs(built: Built) -> dict[str, object]:
+def city_inputs(built: Built) -> dict[str, object]:
     """Return what the calibration depends on."""
     scenario = built.scenario
     return {
@@ -362,7 +334,8 @@ def _city_inputs(built: Built) -> dict[str, object]:
     }
 
 
-def _day_inputs(built: Built) -> dict[str, object]:
+def day_inputs(built: Built) -> dict[str, object]:
+    """Return what the day before depends on beside the city."""
     scenario, world = built.scenario, built.world
     return {
         "weather": scenario.weather.model_dump(mode="json"),

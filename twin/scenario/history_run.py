@@ -20,11 +20,12 @@ from twin.engine.world import World
 from twin.record.metering import QUARTERS, MeterHistory
 from twin.scenario.history_schema import HistorySection
 
-__all__ = ["coarse", "kept", "meter_history", "run_days_before"]
+__all__ = ["coarse", "kept", "meter_history", "run_days_before", "taken_up"]
 
 # Longest inner steps [s] that meters bear (benchmarks/history_days.py); other kinds keep theirs,
 # as they jump from event to event or nobody has shown that longer ones do no harm.
 COARSE_S = {"aircon": 60, "charging": 60, "swap": 60, "storage": 10}
+OWN = ("kind.", "sites")  # tables that the days before hand on
 HELD = "history|"  # before the names of what is kept of the meters, beside the tables
 
 
@@ -40,16 +41,19 @@ def coarse(kinds: Mapping[str, type[Kind]], step_s: int) -> dict[str, type[Kind]
 
 
 def run_days_before(
-    run: Simulation, start: Callable[[World, int], Simulation], history: HistorySection
+    world: World,
+    run: Simulation,
+    start: Callable[[World, int], Simulation],
+    history: HistorySection,
 ) -> MeterSink:
     """Bring `run`, which stands at the begin of its warm-up, to the end of the days before.
 
     Parameters
     ----------
+    world : of the days before
     run : with a fresh fleet; it takes over devices and sites, and goes on metering
     start : makes a simulation without load flow and with coarse kinds, at a moment
     """
-    world = run.world
     sink = MeterSink(history.days, np.flatnonzero(world.inventory.sites.flag("enrolled")))
     early = start(
         replace(world, grid_period_ms=MINUTE_MS, tick_ms=MINUTE_MS),
@@ -59,15 +63,34 @@ def run_days_before(
     early.run(run.now_ms)
     own = run.tables()
     for name, table in early.tables().items():
-        if name.startswith(("kind.", "sites")):
+        if name.startswith(OWN):
             own[name].restore(table.arrays())
-    run.recorder = sink
+    return sink
+
+
+def taken_up(
+    run: Simulation, held: Mapping[str, NDArray[np.generic]], history: HistorySection
+) -> MeterSink:
+    """Bring `run` to where `run_days_before` left another, from what was kept of both."""
+    for name, table in run.tables().items():
+        if name.startswith(OWN):
+            mark = f"{name}|"
+            table.restore({k[len(mark) :]: v for k, v in held.items() if k.startswith(mark)})
+    sink = MeterSink(history.days, np.asarray(held[f"{HELD}rows"], np.int64))
+    sink.demand_kw[:] = held[f"{HELD}demand_kw"]
+    sink.seconds = int(held[f"{HELD}seconds"])
+    sink.kws[:] = held[f"{HELD}kws"]
     return sink
 
 
 def kept(sink: MeterSink) -> dict[str, NDArray[np.generic]]:
     """Return what a cache holds of the meters."""
-    return {f"{HELD}demand_kw": sink.demand_kw, f"{HELD}rows": sink.rows}
+    return {
+        f"{HELD}demand_kw": sink.demand_kw,
+        f"{HELD}rows": sink.rows,
+        f"{HELD}seconds": np.array(sink.seconds),
+        f"{HELD}kws": sink.kws,
+    }
 
 
 def meter_history(held: Mapping[str, NDArray[np.generic]], world: World) -> MeterHistory | None:

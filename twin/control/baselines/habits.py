@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from twin.clock import MINUTE_MS, minute_of_day
 from twin.control.baselines.owner import MARK_MS, StorageOwners
 from twin.control.supervision.fleet import Supervision, Watch
+from twin.control.supervision.watch import NEVER_MS
 from twin.record.exchange import Calendar, Inventory
 from twin.record.table import Table
 
@@ -62,7 +63,7 @@ class Habits:
         self.calendar = calendar
         rows = ("usual_kw", "tariff_0", "tariff_1", "tariff_2", "tariff_3")
         self.memory = {
-            k: Table(rows, inventory.kinds[k].n, {"seen_ms": np.full(1, -1, np.int64)})
+            k: Table(rows, inventory.kinds[k].n, {"seen_ms": np.full(1, NEVER_MS, np.int64)})
             for k in self.kinds
         }
         for table in self.memory.values():
@@ -100,7 +101,7 @@ class Habits:
                 state = watch.get("state")
                 seen &= (state == 1.0) | (state == 2.0)
             last = int(table.extra["seen_ms"][0])
-            minutes = 1.0 if last < 0 else max(now_ms - last, 0) / MINUTE_MS
+            minutes = max(now_ms - last, 0) / MINUTE_MS
             table["seen_ms"] = now_ms
             seen &= demand == demand
             forget = 1.0 - (1.0 - FORGET.get(kind, FORGET_ELSE)) ** minutes

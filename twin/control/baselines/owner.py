@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from twin.clock import HOUR_MS, MINUTE_MS, minute_of_day
 from twin.control.memory import whole
+from twin.control.supervision.watch import NEVER_MS
 from twin.record.columns import Columns
 from twin.record.table import Table
 
@@ -100,7 +101,7 @@ class StorageOwners:
             {
                 "pace": np.ones(1),
                 "late_min": np.zeros(columns.n, np.int64),
-                "seen_ms": np.full(1, -1, np.int64),
+                "seen_ms": np.full(1, NEVER_MS, np.int64),
             },
         )  # fmt: skip
         self.memory["soc"] = 0.5
@@ -124,7 +125,8 @@ class StorageOwners:
         """
         memory, minute = self.memory, minute_of_day(now_ms - MINUTE_MS)
         last = int(memory.extra["seen_ms"][0])
-        passed = MINUTE_MS if last < 0 else min(max(now_ms - last, MINUTE_MS), 15 * MINUTE_MS)
+        passed = MINUTE_MS if last == NEVER_MS else now_ms - last
+        passed = min(max(passed, MINUTE_MS), 15 * MINUTE_MS)
         memory["seen_ms"] = now_ms
         seen = untouched & (power_kw == power_kw) & (soc == soc)
         weak = 0.05 * self.rated_kw

@@ -8,11 +8,13 @@ Rules of thumb have their source beside them; no true parameter is looked at.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.control.baselines.lines import LineOwners
 from twin.control.baselines.owner import StorageOwners
 from twin.control.capability import flexibility as flex
 from twin.control.supervision.fleet import Watch
@@ -24,7 +26,6 @@ CHILLING_SHARE = 0.9  # of a plant's power that goes with what is chilled: the r
 # pumps and standby (general knowledge)
 MELT_PUMP = 0.02  # kW for a kW of melted cooling, 0.05 to 0.1 kW/RT (general knowledge)
 ICE_COP = 3.5  # of ice making with its pumps, 3.5 to 4.5 without (general knowledge)
-SURE_H = 1.0  # after which a line's state now says a third of what it will be (assumed)
 FEEDS_BELOW = 0.8  # vehicles feed in while charging takes less of their time (their own control)
 STANDBY = 0.01  # of an electrolyser's rating at rest (assumed)
 CHARGER_EFFICIENCY = 0.92  # AC to battery, 0.90 to 0.94 (general knowledge)
@@ -99,42 +100,18 @@ def ice(watch: Watch, owner_melts_kw: Floats, window: Window) -> Floats:
     return np.asarray(np.minimum(up, watch.rated_kw))
 
 
-def lines(
-    watch: Watch, works_kw: Floats, at_hour: tuple[list[Floats], list[float]], window: Window
-) -> Floats:
+def lines(watch: Watch, owners: LineOwners, now_ms: int, window: Window) -> Floats:
     """Return what lines hold from the end of their step until their downstream needs them.
 
-    The owner resumes so early that a restart and a whole step fit before the stock is out, and
-    cancels a pause for which he would have to before it has begun. A line that works goes on,
-    one at rest stays there, less and less surely, and not at all once the tariff has changed:
-    then it does what it did at that hour.
-
-    Parameters
-    ----------
-    works_kw : what each draws on average while it works
-    at_hour : for each of the window's points what lines drew at that hour, float64[n], NaN
-        unseen, and how sure their present state still is, 0 to 1
+    Both ways are gone forward minute by minute, left alone and asked to pause; what is held is
+    the difference.
     """
-    column, state = watch.kind.columns, watch.or_zero("state")
-    stock_h, step_h = watch.or_zero("stock_h"), column.f8("step_min") / 60.0
-    reserve_h = column.f8("restart_min") / 60.0 + step_h
-    rest_kw = column.f8("base_share") * column.f8("rated_kw")
-    in_step = (state == 1.0) | (state == 2.0)
-    begins_h = np.where(in_step, watch.or_zero("step_remaining_s") / 3600.0, 0.0)
-    before_h = stock_h - begins_h  # just before the step that is finished adds what it makes
-    ends_h = before_h + np.where(in_step, step_h, 0.0) - reserve_h + begins_h
-    each = np.maximum(works_kw - rest_kw, 0.0)
-    total = np.zeros(watch.n)
-    for at_h, then_kw, sure in zip(window.points_h(), *at_hour, strict=True):
-        usual = np.clip((then_kw - rest_kw) / np.maximum(each, 1e-6), 0.0, 1.0)
-        now = (state == 1.0).astype(np.float64)
-        works = np.where(np.isfinite(usual), sure * now + (1.0 - sure) * usual, now)
-        total += np.where((at_h >= begins_h) & (at_h < ends_h), works, 0.0)
-    # One that is paused would be at work.
-    paused = state == 3.0
-    still = np.clip((ends_h - window.lead_h) / window.hours, 0.0, 1.0)
-    share = np.where(paused, still, total / POINTS)
-    return np.where(before_h > reserve_h, share * each, 0.0)
+    minutes = math.ceil((window.lead_h + window.hours) * 60.0)
+    first = min(round(window.lead_h * 60.0), minutes - 1)
+    asked = np.ones(watch.n, np.bool_)
+    alone = owners.demand_kw(now_ms, minutes, watch, ~asked)[first:]
+    paused = owners.demand_kw(now_ms, minutes, watch, asked)[first:]
+    return np.maximum((alone - paused).mean(axis=0), 0.0)
 
 
 def chargers(

@@ -1,8 +1,8 @@
 """What owners do by themselves, learned from readings of the hours and days before.
 
-`twin.control.baselines.owner` follows batteries minute by minute. Here the last time a tariff
-period was seen tells how much ice is melted in it, and the same hour of the day before what lines,
-electrolysers and swap stations draw, tariff and shifts included. Chargers and buildings have no
+`twin.control.baselines.owner` follows batteries minute by minute, `lines` batch lines. Here the
+last time a tariff period was seen tells how much ice is melted in it, and the same hour of the day
+before what electrolysers and swap stations draw, tariff included. Chargers and buildings have no
 owner's plan but a day: what those of one use drew at this time. Learned while nobody commands;
 what was never seen says nothing (NaN).
 """
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.clock import MINUTE_MS, minute_of_day
+from twin.control.baselines.lines import LineOwners
 from twin.control.supervision.fleet import Supervision
 from twin.record.exchange import Calendar, Inventory
 from twin.record.table import Table
@@ -28,7 +29,7 @@ HOURS = 24
 FORGET = 1.0 / 30.0  # per minute of a tariff period, as other habits (assumed)
 USES = {"charging": 3, "aircon": 5}  # of stations and buildings
 # What is kept, and how many rows: by tariff period or by hour of the day.
-KEPT = {"icestore": PERIODS, "hydrogen": HOURS, "swap": HOURS, "industry": HOURS}
+KEPT = {"icestore": PERIODS, "hydrogen": HOURS, "swap": HOURS}
 
 
 class OwnerPlans:
@@ -45,6 +46,10 @@ class OwnerPlans:
                 names = tuple(str(row) for row in range(rows))
                 self.memory[kind] = Table(names, inventory.kinds[kind].n)
                 self.memory[kind].block[:] = np.nan
+        self.lines: LineOwners | None = None
+        if "industry" in inventory.kinds and inventory.kinds["industry"].n > 0:
+            columns = inventory.kinds["industry"].columns
+            self.lines = LineOwners(columns, calendar.tariff_period)
         self.use: dict[str, NDArray[np.int64]] = {}
         self.rated_kw: dict[str, Floats] = {}
         for kind, uses in USES.items():
@@ -57,7 +62,8 @@ class OwnerPlans:
 
     def tables(self) -> dict[str, Table]:
         """Return everything that evolves."""
-        return {f"plans.{k}": t for k, t in self.memory.items()}
+        lines = {} if self.lines is None else {"plans.lines": self.lines.memory}
+        return {f"plans.{k}": t for k, t in self.memory.items()} | lines
 
     def _row(self, kind: str, at_ms: int) -> int:
         minute = minute_of_day(at_ms)
@@ -73,10 +79,13 @@ class OwnerPlans:
         A reading shows the minute before it.
         """
         for kind in read:
-            if kind not in self.memory:
+            if kind not in self.memory and (kind != "industry" or self.lines is None):
                 continue
             watch = fleet.watch[kind]
             seen = watch.fresh(now_ms, MINUTE_MS - 1) & ~touched(kind)
+            if self.lines is not None and kind == "industry":
+                self.lines.observe(now_ms, watch, seen)
+                continue
             if kind in USES:
                 self._learn_day(kind, now_ms, -watch.get("power_kw"), seen)
                 continue

@@ -130,14 +130,8 @@ class Capability:
             up = holding.chargers(watch, waits, plans.use[kind], share, window)
             feed = holding.vehicles_feed(watch, plans.use[kind], len(share[0]), window)
             return up + self._within_export(kind, feed)
-        if kind == "industry":
-            # What is read now shows the minute before.
-            sure = [
-                0.0 if plans.changes(now_ms - MINUTE_MS, at) else float(np.exp(-h / holding.SURE_H))
-                for at, h in zip(points, window.points_h(), strict=True)
-            ]
-            then = [plans.at(kind, at) for at in points]
-            return holding.lines(watch, self.habits.usual(kind), (then, sure), window)
+        if kind == "industry" and plans.lines is not None:
+            return holding.lines(watch, plans.lines, now_ms, window)
         if kind not in ("swap", "hydrogen"):
             return flex.shorepower(watch, self.demand_kw(kind)).up_kw
         draws = self._learned(kind, points, self.demand_kw(kind))
