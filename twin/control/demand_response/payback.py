@@ -63,7 +63,9 @@ class DayLoad:
             )
         ]
         coming = ratio * np.array([float(self.typical[m].max(initial=0.0)) for m in minutes])
-        top = max(float(self.memory["highest_mw"][0]), ratio * float(self.typical.max()))
+        # What is over was seen; a forecast of it would only move the maximum.
+        rest = self.typical[minute_of_day(now_ms) :]
+        top = max(float(self.memory["highest_mw"][0]), ratio * float(rest.max()))
         room = np.maximum((1.0 - PEAK_MARGIN) * top - coming, 0.0)
         return np.asarray(room * KW_PER_MW)
 
