@@ -103,7 +103,7 @@ def summary() -> dict[str, object]:
                     },
                     "baselines": {"mean_10": errors | {"honest": errors, "gaming": errors,
                                                        "gaming.0": errors}},
-                    "flexibility": {"up": {"storage": held}},
+                    "flexibility": {"up": {"60": {"storage": held}}},
                 }
             },
             "emissions": {"undisturbed_t": 9.0, "ordered_t": 8.0, "all_orders": spared,

@@ -24,7 +24,7 @@ from twin.scenario.branches import Left, leave, recorder_of, sustained_calls
 from twin.scenario.build import Built
 from twin.verify.flexibility import held_by_kind, summary
 
-UP, DOWN = 0, 1
+UP, DOWN = 1, 4
 
 
 def asked(built: Built, logic: type[BaseLogic]) -> Left:
@@ -45,19 +45,20 @@ def left(tiny: Built) -> Left:
     return found
 
 
-def test_the_call_begins_at_the_next_quarter_and_lasts_an_hour_from_its_deadline(
+def test_calls_begin_at_the_next_quarter_and_last_from_their_deadline(
     tiny: Built,
 ) -> None:
     order = tiny.orders[0]
-    up, down = sustained_calls(order, tiny.world.end_ms)
-    assert (up.form, down.form) == (OrderForm.REDUCTION, OrderForm.INCREASE)
-    for call in (up, down):
+    calls = sustained_calls(order, tiny.world.end_ms)
+    assert [c.form for c in calls] == [OrderForm.REDUCTION] * 3 + [OrderForm.INCREASE] * 3
+    for call, minutes in zip(calls, (30, 60, 120) * 2, strict=True):
         assert (call.kind, call.mw) == (OrderKind.SUSTAINED, None)
         assert call.notice_ms == order.notice_ms == 13 * HOUR_MS + 5 * MINUTE_MS
         assert call.full_by_ms == 13.5 * HOUR_MS
-        assert call.end_ms == 14.5 * HOUR_MS
-    assert len({order.id, up.id, down.id}) == 3
-    assert sustained_calls(order, up.end_ms - 1) == ()
+        assert call.end_ms == 13.5 * HOUR_MS + minutes * MINUTE_MS
+    assert len({order.id, *(c.id for c in calls)}) == 7
+    assert len(sustained_calls(order, calls[1].end_ms)) == 4
+    assert sustained_calls(order, calls[0].end_ms - 1) == ()
     on_time = replace(order, notice_ms=13 * HOUR_MS)
     assert sustained_calls(on_time, tiny.world.end_ms)[0].start_ms == 13 * HOUR_MS
 
@@ -80,21 +81,23 @@ def test_what_is_held_is_near_what_was_said(tiny: Built, left: Left) -> None:
     assert total > 1_000.0  # of 11 MW connected
 
 
-def test_asked_for_load_batteries_charge_and_nobody_else_does_anything(
+def test_asked_for_load_batteries_charge_buildings_cool_and_nobody_else_does_anything(
     tiny: Built, left: Left
 ) -> None:
     order, fork = left.asked[DOWN]
     base = recorder_of(left.run).history
     found = held_by_kind(recorder_of(fork).history, base, order, tiny.world.inventory)
     assert found["storage"].said_kw.sum() >= 0.0
+    assert found["aircon"].said_kw.sum() > 0.0
+    assert found["aircon"].held_kw.sum() > 0.0
     for kind, held in found.items():
-        if kind != "storage":
+        if kind not in ("storage", "aircon"):
             assert held.said_kw.sum() == 0.0, kind
             assert np.abs(held.held_kw).sum() < 0.05 * held.connected_kw.sum(), kind
     writes = recorder_of(fork).history.events("commands")
-    if writes:
-        since = np.asarray(writes["now_ms"]) >= order.notice_ms
-        assert set(writes["kind"][since].tolist()) <= {DEVICE_KINDS.index("storage")}
+    since = np.asarray(writes["now_ms"]) >= order.notice_ms
+    commanded = {DEVICE_KINDS.index("storage"), DEVICE_KINDS.index("aircon")}
+    assert set(writes["kind"][since].tolist()) <= commanded
 
 
 def test_quarters_add_up_to_the_minutes(left: Left) -> None:

@@ -3,7 +3,8 @@
 With orders 1..k by time of notice, R_0 is the undisturbed day and R_i the fork of R_(i-1) at
 the notice of order i that obeys it; order i is judged on R_i - R_(i-1). At the notice of a
 demand response order one more fork is asked for all that it can give (the capability call), and
-two what each device can hold for an hour, up and down (the sustained calls; without load flow).
+several what each device can hold for half an hour, one and two, up and down (the sustained calls;
+without load flow).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from twin.clock import HOUR_MS
+from twin.clock import HOUR_MS, MINUTE_MS
 from twin.engine.recorder import Recorder
 from twin.engine.simulation import Simulation
 from twin.errors import RunBroken
@@ -27,6 +28,7 @@ from twin.scenario.workers import Worker, can_fork, private_mib
 
 # The capability call is held on for the sustained means of 60 and 120 minutes.
 CAPABILITY_HOLD_MS = 2 * HOUR_MS
+SUSTAINED_MIN = (30, 60, 120)  # for which devices are asked to hold [min]
 CHUNK_MS = HOUR_MS // 4  # between two looks at the progress bar
 
 
@@ -80,18 +82,19 @@ def capability_call(order: Order, end_ms: int) -> Order:
 
 
 def sustained_calls(order: Order, end_ms: int) -> tuple[Order, ...]:
-    """Return the calls by which the judge asks what each device can hold for an hour, up and down.
+    """Return the calls by which the judge asks what each device can hold, up and down.
 
     They are given at the notice of `order`; from the next clock quarter on devices get ready, a
-    quarter of an hour later the hour begins. None where the run, to `end_ms`, is too short.
+    quarter of an hour later what is to be held begins. Those for which the run, to `end_ms`, is
+    too short are left out.
     """
     start_ms = -(-order.notice_ms // QUARTER_MS) * QUARTER_MS
-    until_ms = start_ms + QUARTER_MS + HOUR_MS
+    ends = [(m, start_ms + QUARTER_MS + m * MINUTE_MS) for m in SUSTAINED_MIN]
     forms = (("up", OrderForm.REDUCTION), ("down", OrderForm.INCREASE))
     return tuple(
         replace(
             order,
-            id=f"{order.id}?{way}",
+            id=f"{order.id}?{way}-{minutes}",
             kind=OrderKind.SUSTAINED,
             form=form,
             mw=None,
@@ -100,6 +103,7 @@ def sustained_calls(order: Order, end_ms: int) -> tuple[Order, ...]:
             end_ms=until_ms,
         )
         for way, form in forms
+        for minutes, until_ms in ends
         if until_ms <= end_ms
     )
 

@@ -39,23 +39,23 @@ Arrays = Mapping[str, NDArray[np.generic]]
 class _Onlooker(BaseLogic):
     """A logic that reads and learns, and whose commands nobody hears."""
 
-    def __init__(self, watcher: BaseLogic) -> None:
-        self.watcher = watcher
+    def __init__(self, eyes: BaseLogic) -> None:
+        self.eyes = eyes
 
     def start(self, inventory: Inventory, calendar: Calendar) -> None:
         """Start the one that watches."""
         super().start(inventory, calendar)
-        self.watcher.start(inventory, calendar)
+        self.eyes.start(inventory, calendar)
 
     def plan(self, now_ms: int) -> Sequence[str]:
         """Read what it reads."""
-        return self.watcher.plan(now_ms)
+        return self.eyes.plan(now_ms)
 
     def digest(
         self, now_ms: int, readings: Mapping[str, Reading], notices: Sequence[News]
     ) -> Actions:
         """Let it learn, and drop what it would do."""
-        self.watcher.digest(now_ms, readings, notices)
+        self.eyes.digest(now_ms, readings, notices)
         return Actions()
 
 
@@ -71,9 +71,9 @@ def warmed(built: Built, make: Callable[[], Logic] | None = None) -> Built:
     """
     name = key({**city_inputs(built), **day_inputs(built)})
     watcher = None if make is None or built.scenario.history.days == 0 else _watcher(make())
-    held = read_arrays(f"warm-{name}")
+    held: Arrays | None = read_arrays(f"warm-{name}")
     source = None if watcher is None else _source(type(watcher))
-    learned = None if source is None else read_arrays(f"watched-{name}-{source}")
+    learned: Arrays | None = None if source is None else read_arrays(f"watched-{name}-{source}")
     if held is None or (learned is None and watcher is not None):
         held, learned = _run(built, name, watcher)
         write_arrays(f"warm-{name}", held)

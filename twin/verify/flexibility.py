@@ -158,13 +158,17 @@ def summary(calls: Iterable[Held]) -> Figures:
     }
 
 
-def sustained_figures(evidence: Evidence) -> dict[str, dict[str, Figures]]:
-    """Return `summary` by kind of each sustained call at the notice, by ``up`` and ``down``."""
-    found: dict[str, dict[str, Figures]] = {}
+def sustained_figures(evidence: Evidence) -> dict[str, dict[str, dict[str, Figures]]]:
+    """Return `summary` of each sustained call at the notice.
+
+    By ``up`` and ``down``, by minutes for which was held (``"30"``, ...), by kind.
+    """
+    found: dict[str, dict[str, dict[str, Figures]]] = {}
     for order, call in evidence.sustained:
         way = "down" if order.form is OrderForm.INCREASE else "up"
+        minutes = (order.end_ms - order.full_by_ms) // MINUTE_MS
         held = held_by_kind(call, evidence.counterfactual, order, evidence.inventory)
-        found[way] = {kind: summary([one]) for kind, one in held.items()}
+        found.setdefault(way, {})[str(minutes)] = {k: summary([one]) for k, one in held.items()}
     return found
 
 
@@ -174,7 +178,7 @@ def judge_held(sheet: Sheet, evidence: Evidence) -> None:
         for id_ in CAPABILITY_IDS:
             sheet.not_applicable(id_, NO_FORK)
         return
-    found = sustained_figures(evidence).get("up")
+    found = sustained_figures(evidence).get("up", {}).get("60")
     for kind, id_ in zip(KINDS, CAPABILITY_IDS, strict=True):
         value: float | None = None
         base_mw: float | None = None

@@ -56,13 +56,12 @@ class LineOwners:
     """Levels, hours and steps of each line, and forecasts from them.
 
     Rows of `memory`: demand in the first and the last half of a step, while restarting and at
-    rest (``first_kw``, ``last_kw``, ``restart_kw``, ``rest_kw``); ``step_h`` and ``batch_h`` (NaN unseen); by tariff period ``start_``: stock
-    at which work began, ``ran_`` highest stock at which it went on, ``stop_`` stock at which it
-    ended [h of the downstream's use]; ``state`` and ``stock_h`` as last read;
-    ``run_min`` and ``rested_min`` how long it has run and not worked, ``ended`` since which minute
-    of the day,
-    ``opens`` and ``closes`` the owner's hours (NaN: day and night), ``late`` minutes after a
-    tariff change at which the owner was seen to follow it.
+    rest (``first_kw``, ``last_kw``, ``restart_kw``, ``rest_kw``); ``step_h`` and ``batch_h`` (NaN
+    unseen); by tariff period ``start_``: stock at which work began, ``ran_`` highest stock at
+    which it went on, ``stop_`` stock at which it ended [h of the downstream's use]; ``state`` and
+    ``stock_h`` as last read; ``run_min`` and ``rested_min`` how long it has run and not worked,
+    ``ended`` since which minute of the day, ``opens`` and ``closes`` the owner's hours (NaN: day
+    and night), ``late`` minutes after a tariff change at which the owner was seen to follow it.
     """
 
     def __init__(self, columns: Columns, tariff_period: NDArray[np.int64]) -> None:
@@ -113,7 +112,9 @@ class LineOwners:
             np.copyto(ran, np.fmax(ran, stock), where=good & (state == RUNNING))
             np.copyto(memory[f"stop_{period}"], stock, where=ends)
             np.copyto(memory[f"start_{period}"], between, where=begins)
-        self._learn_hours(minute, good, was, state, passed_h * 60.0 if passed_h < LONGEST_H else 0.0)
+        self._learn_hours(
+            minute, good, was, state, passed_h * 60.0 if passed_h < LONGEST_H else 0.0
+        )
         memory["state"] = np.where(good, state, np.nan)
         memory["stock_h"] = np.where(good, stock, np.nan)
         memory["seen_ms"] = now_ms
@@ -162,7 +163,10 @@ class LineOwners:
         """Note how late a tariff change was followed by those who would not have turned before."""
         if not (begins | ends).any():
             return
-        now, then = int(self.period[minute]), int(self.period[minute - int(self.since_min[minute]) - 1])
+        now, then = (
+            int(self.period[minute]),
+            int(self.period[minute - int(self.since_min[minute]) - 1]),
+        )
         stop, start = self.levels()
         turned = (ends & (stock >= stop[now]) & (stock < stop[then])) | (
             begins & (stock <= start[now]) & (stock > start[then])

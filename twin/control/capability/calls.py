@@ -85,7 +85,7 @@ class SustainedCall:
         out: list[SetPoint] = []
         for kind, sustained in given.items():
             if order.form is OrderForm.INCREASE:
-                out += self._batteries(now_ms, sustained.down_kw, -1.0) if kind == "storage" else []
+                out += self._down(now_ms, kind, sustained)
             else:
                 out += self._up(now_ms, kind, sustained, order.end_ms)
         return out
@@ -104,6 +104,13 @@ class SustainedCall:
         table["called"] = np.where(able, 1.0, table["called"])
         return np.flatnonzero(self.touched(kind))
 
+    def _down(self, now_ms: int, kind: str, given: Sustained) -> list[SetPoint]:
+        if kind == "storage":
+            return self._batteries(now_ms, given.down_kw, -1.0)
+        if kind == "aircon":
+            return self._buildings(now_ms, self._rows(kind, given.down_kw > 0.0), -1.0)
+        return []
+
     def _up(self, now_ms: int, kind: str, given: Sustained, end_ms: int) -> list[SetPoint]:
         hours = max((end_ms - now_ms) / HOUR_MS, 1.0 / 60.0)
         if kind == "storage":
@@ -113,7 +120,7 @@ class SustainedCall:
             return []
         watch, column = self.capability.fleet.watch[kind], self.capability.columns[kind]
         if kind == "aircon":
-            return self._buildings(now_ms, rows)
+            return self._buildings(now_ms, rows, 1.0)
         if kind == "industry":
             return self.desk.put(now_ms, kind, "pause", rows, np.ones(len(rows)))
         if kind == "icestore":
@@ -151,12 +158,15 @@ class SustainedCall:
         table["usual_kw"] = -base
         return self.desk.put(now_ms, "storage", "power_kw", rows, power[rows])
 
-    def _buildings(self, now_ms: int, rows: NDArray[np.int64]) -> list[SetPoint]:
-        """Raise set-points by one minute's drift, up to the comfort limit."""
+    def _buildings(self, now_ms: int, rows: NDArray[np.int64], sign: float) -> list[SetPoint]:
+        """Shift set-points by one minute's drift, up to the comfort limit or down from them."""
         column, offset = self.capability.columns["aircon"], self.memory["aircon"]["held"]
-        most = column.f8("comfort_max_c") - flex.COMFORT_MARGIN_C - column.f8("setpoint_c")
-        rise = offset[rows] + flex.DRIFT_C_H * MINUTE_MS / HOUR_MS
-        offset[rows] = np.clip(np.minimum(rise, most[rows]), 0.0, MOST_OFFSET_C)
+        usual = column.f8("setpoint_c")
+        most = np.minimum(column.f8("comfort_max_c") - flex.COMFORT_MARGIN_C - usual, MOST_OFFSET_C)
+        least = -np.minimum(usual - flex.COOLEST_C, flex.DEEPEST_C)
+        moved = offset + sign * flex.DRIFT_C_H * MINUTE_MS / HOUR_MS
+        low, high = np.minimum(least, 0.0), np.maximum(most, 0.0)
+        offset[rows] = np.clip(moved, low, high)[rows]
         return self.desk.put(now_ms, "aircon", "setpoint_offset_c", rows, offset[rows])
 
     def _melt(self, now_ms: int, rows: NDArray[np.int64], hours: float) -> list[SetPoint]:

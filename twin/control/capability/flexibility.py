@@ -26,6 +26,8 @@ MASS_WH_M2K = 80.0
 EXCHANGE_W_M2K = 12.0  # between air and mass
 ENVELOPE_W_M2K = 2.0
 PLANT_COP = 4.2  # with pumps, towers and fans
+COOLEST_C = 24.0  # no zone is led below it (comfort class I in cooling, general knowledge)
+DEEPEST_C = 1.5  # below the set-point (assumed)
 MOST_OF_COOLING = 0.6  # never plan to take more of a plant's power (assumed)
 
 ICE_MELT_PER_H = 0.12  # of the tank (10 to 15 %/h, general knowledge)
@@ -109,11 +111,18 @@ def aircon_rise(since_h: float, left_h: float) -> float:
 
 def aircon(watch: Watch, floor_m2: Floats, comfort_max_c: Floats, demand_kw: Floats,
            hours: float) -> Sustained:  # fmt: skip
-    """Return what buildings sustain inside drift and comfort limits."""
-    headroom = comfort_max_c - COMFORT_MARGIN_C - watch.or_zero("zone_temperature_c")
-    share = np.clip(headroom / max(DRIFT_C_H * hours, 0.1), 0.0, 1.0)
-    up = np.minimum(share * floor_m2 * aircon_w_m2(hours) / 1000.0, MOST_OF_COOLING * demand_kw)
-    return Sustained(np.maximum(up, 0.0), np.zeros_like(up))
+    """Return what buildings sustain inside drift and comfort limits.
+
+    Down, they are cooled below their set-point as slowly as they warm upwards; nothing is to be
+    had where a plant stands still.
+    """
+    zone, drift = watch.or_zero("zone_temperature_c"), max(DRIFT_C_H * hours, 0.1)
+    by_rule = floor_m2 * aircon_w_m2(hours) / 1000.0
+    warmer = np.clip((comfort_max_c - COMFORT_MARGIN_C - zone) / drift, 0.0, 1.0)
+    up = np.minimum(warmer * by_rule, MOST_OF_COOLING * demand_kw)
+    cooler = np.clip(np.minimum(zone - COOLEST_C, DEEPEST_C) / drift, 0.0, 1.0)
+    down = np.minimum(cooler * by_rule, watch.rated_kw - demand_kw)
+    return Sustained(np.maximum(up, 0.0), np.where(demand_kw > 0.0, np.maximum(down, 0.0), 0.0))
 
 
 def sustained_melt_kw(watch: Watch, hours: float) -> Floats:

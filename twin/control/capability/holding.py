@@ -21,7 +21,7 @@ from twin.control.supervision.fleet import Watch
 
 Floats = NDArray[np.float64]
 
-POINTS = 5  # of a window at which what changes is worked out
+POINTS = 12  # of a window at which what changes is worked out: every five minutes of an hour
 CHILLING_SHARE = 0.9  # of a plant's power that goes with what is chilled: the rest is network
 # pumps and standby (general knowledge)
 MELT_PUMP = 0.02  # kW for a kW of melted cooling, 0.05 to 0.1 kW/RT (general knowledge)
@@ -111,7 +111,7 @@ def lines(watch: Watch, owners: LineOwners, now_ms: int, window: Window) -> Floa
     asked = np.ones(watch.n, np.bool_)
     alone = owners.demand_kw(now_ms, minutes, watch, ~asked)[first:]
     paused = owners.demand_kw(now_ms, minutes, watch, asked)[first:]
-    return np.maximum((alone - paused).mean(axis=0), 0.0)
+    return np.asarray(np.maximum((alone - paused).mean(axis=0), 0.0))
 
 
 def chargers(

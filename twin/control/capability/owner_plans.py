@@ -29,7 +29,7 @@ HOURS = 24
 FORGET = 1.0 / 30.0  # per minute of a tariff period, as other habits (assumed)
 USES = {"charging": 3, "aircon": 5}  # of stations and buildings
 # What is kept, and how many rows: by tariff period or by hour of the day.
-KEPT = {"icestore": PERIODS, "hydrogen": HOURS, "swap": HOURS}
+KEPT = {"icestore": HOURS, "hydrogen": HOURS, "swap": HOURS}
 
 
 class OwnerPlans:

@@ -93,9 +93,7 @@ class Capability:
             if kind == "storage":
                 given = self._storage(now_ms, (start_ms, end_ms), found)
             else:
-                # Their maps have limits, no command to draw more than the owner wants.
-                up = self._other(kind, now_ms, window)
-                given = Sustained(up, np.zeros_like(up))
+                given = self._other(kind, now_ms, window)
             found[kind] = Sustained(_held(given.up_kw, use), _held(given.down_kw, use))
         return found
 
@@ -112,15 +110,29 @@ class Capability:
         given = self.baseline(kind)
         return -self.fleet.watch[kind].or_zero("power_kw") if given is None else given
 
-    def _other(self, kind: str, now_ms: int, window: Window) -> Floats:
-        """Return what devices of `kind` hold over `window` [kW]."""
+    def _other(self, kind: str, now_ms: int, window: Window) -> Sustained:
+        """Return what devices of `kind` hold over `window` [kW].
+
+        Most maps have limits, and no command to draw more than the owner wants.
+        """
+        if kind != "aircon":
+            up = self._limited(kind, now_ms, window)
+            return Sustained(up, np.zeros_like(up))
+        column = self.columns[kind]
+        floor, most = column.f8("floor_m2"), column.f8("comfort_max_c")
+        hours, points = window.lead_h + window.hours, self._points(now_ms, window)
+        given = flex.aircon(self.fleet.watch[kind], floor, most, self.demand_kw(kind), hours)
+        part = self._still_open(now_ms, points)
+        return Sustained(given.up_kw * part, given.down_kw * part)
+
+    @staticmethod
+    def _points(now_ms: int, window: Window) -> list[int]:
+        return [now_ms + int(h * HOUR_MS) for h in window.points_h()]
+
+    def _limited(self, kind: str, now_ms: int, window: Window) -> Floats:
+        """Return what devices that know limits only hold over `window` [kW]."""
         watch, column, plans = self.fleet.watch[kind], self.columns[kind], self.plans
-        points = [now_ms + int(h * HOUR_MS) for h in window.points_h()]
-        if kind == "aircon":
-            floor, most = column.f8("floor_m2"), column.f8("comfort_max_c")
-            hours = window.lead_h + window.hours
-            up = flex.aircon(watch, floor, most, self.demand_kw(kind), hours).up_kw
-            return up * self._still_open(now_ms, points)
+        points = self._points(now_ms, window)
         if kind == "icestore":
             return holding.ice(watch, self._learned(kind, points, watch.or_zero("melt_kw")), window)
         if kind == "charging":

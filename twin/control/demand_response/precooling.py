@@ -22,8 +22,6 @@ from twin.record.orders import Order
 
 Floats = NDArray[np.float64]
 
-COOLEST_C = 24.0  # no zone is led below it (comfort class I in cooling, general knowledge)
-DEEPEST_C = 1.5  # below the set-point (assumed)
 HOLD_MIN = 45.0  # before the start (assumed: the air and half of the mass have followed)
 WORTH = 0.05  # of the floor area; for less no building is touched before its time (assumed)
 ROOM_PART = 0.5  # of the room below the day's maximum, the rest is batteries' (assumed)
@@ -72,5 +70,7 @@ class Precooling:
         """Return by how much each building's drift in the event exceeds its comfort band [K]."""
         drift = flex.DRIFT_C_H * part * (order.end_ms - order.start_ms) / HOUR_MS
         room = self.levers.most_offset_c() - np.maximum(offset_c, 0.0)
-        most = np.minimum(self.levers.columns["aircon"].f8("setpoint_c") - COOLEST_C, DEEPEST_C)
+        most = np.minimum(
+            self.levers.columns["aircon"].f8("setpoint_c") - flex.COOLEST_C, flex.DEEPEST_C
+        )
         return np.clip(drift - room, 0.0, np.maximum(most, 0.0))

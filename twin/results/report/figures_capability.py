@@ -30,7 +30,7 @@ def _kinds(told: Mapping[str, object]) -> list[str]:
 
 def capability(data: PageData, step: Step, words: Words) -> Chart | None:
     """Return estimated and shown MW by kind, for an hour upwards."""
-    told = mapping(order_figures(data, step, "flexibility"), "up")
+    told = mapping(mapping(order_figures(data, step, "flexibility"), "up"), "60")
     kinds = _kinds(told)
     if not kinds:
         return None
@@ -90,33 +90,35 @@ def _estimates(step: Step) -> tuple[int, dict[tuple[str, int, str], float]] | No
 
 
 def capability_table(data: PageData, step: Step, words: Words) -> Table | None:
-    """Return estimates by horizon and, where called, what was held and the signed error."""
+    """Return by horizon what was estimated, what was held when called, and the signed error."""
     told = order_figures(data, step, "flexibility")
     estimates = _estimates(step)
     said = {} if estimates is None else estimates[1]
     rows: list[list[Cell]] = []
     for way in WAYS:
-        called = mapping(told, way)
+        called = [mapping(mapping(told, way), str(h)) for h in HORIZONS]
         part = [
             _row(
                 data,
                 words,
                 kind,
-                mapping(called, kind),
+                [mapping(c, kind) for c in called],
                 [said.get((kind, h, way)) for h in HORIZONS],
             )
             for kind in FLEXIBLE
-            if _worth(mapping(called, kind))
+            if any(_worth(mapping(c, kind)) for c in called)
             or said.get((kind, HORIZONS[0], way), 0.0) > _NOTHING_MW
         ]
         if part:
-            rows += [[Cell(words(f"capability.{way}"), "group", 9)], *part]
+            rows += [[Cell(words(f"capability.{way}"), "group", 3 + 2 * len(HORIZONS))], *part]
     if not rows:
         return None
     head = [Cell(words("kinds.kind")), Cell(words("delivered.connected"), "num")]
-    head += [Cell(words("capability.horizon", minutes=h), "num") for h in HORIZONS]
-    columns = ("said_call", "held_call", "signed", "median")
-    head += [Cell(words(f"capability.{k}"), "num") for k in columns]
+    for h in HORIZONS:
+        head += [
+            Cell(words(f"capability.{k}", minutes=h), "num") for k in ("said_held", "signed_at")
+        ]
+    head += [Cell(words("capability.median"), "num")]
     note = words("capability.table_text")
     if estimates is not None:
         note = words.together(
@@ -134,19 +136,20 @@ def _row(
     data: PageData,
     words: Words,
     kind: str,
-    found: Mapping[str, object],
+    called: list[Mapping[str, object]],
     said: list[float | None],
 ) -> list[Cell]:
-    signed = real(found, "signed_error_pct")
-    connected = real(found, "connected_mw")
-    if connected is None:
-        connected = real(mapping(data.summary, "connected_mw"), kind)
-    return [
-        Cell(words(f"kinds.{kind}")),
-        Cell(data.mw(connected), "num"),
-        *(Cell(data.mw(value, 1), "num") for value in said),
-        Cell(data.mw(real(found, "said_mw"), 1), "num"),
-        Cell(data.mw(real(found, "held_mw"), 1), "num strong"),
-        Cell(("+" if signed is not None and signed > 0.0 else "") + number(signed, 0), "num"),
-        Cell(number(real(found, "median_error_pct"), 0), "num"),
-    ]
+    """Return a kind's row; where it was not called the estimate stands alone."""
+    connected = next(
+        (mw for c in called if (mw := real(c, "connected_mw")) is not None),
+        real(mapping(data.summary, "connected_mw"), kind),
+    )
+    cells = [Cell(words(f"kinds.{kind}")), Cell(data.mw(connected), "num")]
+    for found, estimate in zip(called, said, strict=True):
+        held, signed = real(found, "held_mw"), real(found, "signed_error_pct")
+        told = estimate if held is None else real(found, "said_mw")
+        cells.append(Cell(f"{data.mw(told, 1)} / {data.mw(held, 1)}", "num"))
+        sign = "+" if signed is not None and signed > 0.0 else ""
+        cells.append(Cell(sign + number(signed, 0), "num"))
+    at_60 = called[HORIZONS.index(60)]
+    return [*cells, Cell(number(real(at_60, "median_error_pct"), 0), "num strong")]
