@@ -1,0 +1,76 @@
+"""Limits of the bench itself, which no logic can pass."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Cut", "Envelope", "Rule"]
+
+Rule = Literal["", "power", "ramp"]
+# A ramp is walked in steps of at most this length [s], so that a long silence before an order is
+# not taken for a long ramp.
+STRIDE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What may be ordered instead of what was wanted.
+
+    Attributes
+    ----------
+    power_kw : positive into the grid
+    rule : by which limit it was cut, empty where it was not
+    """
+
+    power_kw: float
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What a device on the bench may be told to do.
+
+    Raises ValueError where the limits are none.
+
+    Attributes
+    ----------
+    power_low_kw, power_high_kw : ends of the power that may be ordered, positive into the grid
+    ramp_kw_s : fastest change of what is ordered; infinite: no limit
+    """
+
+    power_low_kw: float
+    power_high_kw: float
+    ramp_kw_s: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.power_low_kw <= self.power_high_kw:
+            raise ValueError(f"power {self.power_low_kw:g} to {self.power_high_kw:g} kW")
+        if not self.ramp_kw_s > 0.0:
+            raise ValueError(f"ramp {self.ramp_kw_s:g} kW/s")
+
+    @property
+    def ramped(self) -> bool:
+        """Whether there is a ramp to keep to."""
+        return math.isfinite(self.ramp_kw_s)
+
+    def cut(self, wanted_kw: float, last_kw: float, since_s: float) -> Cut:
+        """Return what may be ordered; NaN is never.
+
+        Parameters
+        ----------
+        wanted_kw : power, positive into the grid
+        last_kw : what was ordered last, or flows where nothing was
+        since_s : time since then; what is longer than `STRIDE_S` counts as that
+        """
+        if math.isnan(wanted_kw):
+            raise ValueError("power is not a number")
+        power_kw = min(max(wanted_kw, self.power_low_kw), self.power_high_kw)
+        rule: Rule = "" if power_kw == wanted_kw else "power"
+        if self.ramped:
+            step_kw = self.ramp_kw_s * min(max(since_s, 0.0), STRIDE_S)
+            walked_kw = min(max(power_kw, last_kw - step_kw), last_kw + step_kw)
+            if walked_kw != power_kw:
+                return Cut(walked_kw, "ramp")
+        return Cut(power_kw, rule)
