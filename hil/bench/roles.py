@@ -7,7 +7,7 @@ Power is positive INTO the grid; time is the bench's clock (`hil.bench.clock`) [
 
 ::
 
-    InstrumentError          every method of every role may raise it; TwinError
+    InstrumentError          every method of every role may raise it; a BenchError
     ├── InstrumentSilent     no connection, or no answer in time
     ├── InstrumentGarbage    an answer that says nothing
     ├── InstrumentRefused    it said no: an exception, an entry in its error queue
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol, runtime_checkable
 
-from twin.errors import TwinError
+from hil.bench.errors import BenchError
 
 __all__ = [
     "About", "Applied", "Energy", "GridSource", "Instrument", "InstrumentError",
@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class InstrumentError(TwinError):
+class InstrumentError(BenchError):
     """An instrument did not do what its role asks; the text names it, and why."""
 
 
