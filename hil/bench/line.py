@@ -32,8 +32,6 @@ logging.getLogger("pymodbus.logging").addHandler(logging.NullHandler())
 READ = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 EXCEPTION = 0x80
 ON, OFF = 0xFF00, 0x0000
-READ_DEVICE_IDENTIFICATION, MEI = 43, 14
-MOST_OBJECTS = 64
 T = TypeVar("T")
 
 
@@ -245,38 +243,6 @@ class Line:
         On a serial line an answer ends where its checksum is right. Raises as `read` does.
         """
         return self._pdu(function, data)[1:]
-
-    def identity(self) -> dict[int, bytes]:
-        """Return the objects of function 43/14: 0 vendor, 1 product, 2 revision, 3 to 6 more.
-
-        Basic objects and, where the device has them, regular ones. Raises as `read` does.
-        """
-        found: dict[int, bytes] = {}
-        for code in (1, 2):
-            try:
-                found |= self._objects(code)
-            except Refused:
-                if code == 1:
-                    raise
-        return found
-
-    def _objects(self, code: int) -> dict[int, bytes]:
-        found: dict[int, bytes] = {}
-        following = 0
-        for _ in range(MOST_OBJECTS):
-            data = self.raw(READ_DEVICE_IDENTIFICATION, bytes([MEI, code, following]))
-            if len(data) < 6 or data[0] != MEI:
-                raise Garbage(self.name, "no device identification", data)
-            more, following, count = data[3], data[4], data[5]
-            at = 6
-            for _ in range(count):
-                if len(data) < at + 2 or len(data) < at + 2 + data[at + 1]:
-                    raise Garbage(self.name, "a device identification cut short", data)
-                found[data[at]] = data[at + 2 : at + 2 + data[at + 1]]
-                at += 2 + data[at + 1]
-            if more != 0xFF or count == 0:
-                break
-        return found
 
     def _pdu(self, function: int, data: bytes) -> bytes:
         if not 1 <= function < EXCEPTION:

@@ -1,0 +1,342 @@
+"""What stands between a device and its line, so that nothing goes round the bench's limits.
+
+Every write passes here, in words, whoever asks for it and by which function: it needs the
+bench's permission, is held against the device's `Envelope`, and is in the journal before it is
+sent. What is not certain to be inside is not sent.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hil.bench.clock import Clock
+from hil.bench.envelope import STRIDE_S, Cut, Envelope
+from hil.bench.errors import Forbidden, LineError, Refused
+from hil.bench.journal import Journal
+from hil.bench.line import Speaking
+from hil.bench.meanings import Meanings, to_twin
+from hil.registers.codec import decode
+from hil.registers.schema import Command, RegisterMap, TableName, WirePoint
+
+__all__ = ["Gate", "Permit"]
+
+# Raises Forbidden where nothing may be written now.
+Permit = Callable[[], None]
+
+# Functions that change nothing: reading, and what a device says of itself.
+READING = (1, 2, 3, 4, 7, 11, 12, 17, 20, 24, 43)
+DIAGNOSTICS = 8
+HARMLESS_DIAGNOSTICS = (0, 2, *range(11, 19))
+SINGLE = {5: "coil", 6: "holding"}
+MULTIPLE = {15: "coil", 16: "holding"}
+MASK, BOTH = 22, 23
+MOST_BITS = 1968
+ON = 0xFF00
+# Of a kilowatt: what an f32 loses.
+ROUNDING = 1e-6
+# Measured power is good for a step of a ramp so long [s].
+FRESH_S = 1.0
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Order:
+    """What was ordered last by one set-point, and whether it is in force."""
+
+    power_kw: float
+    at_s: float
+    in_force: bool
+
+
+class Gate:
+    """The guarded line of one device; offers what a `Line` offers.
+
+    Parameters
+    ----------
+    device : name in the journal
+    line : the way to it
+    meanings : of its register map
+    envelope, journal, clock : of the bench
+    permit : asked before every write; raises Forbidden
+    """
+
+    def __init__(
+        self,
+        device: str,
+        line: Speaking,
+        meanings: Meanings,
+        envelope: Envelope,
+        journal: Journal,
+        clock: Clock,
+        permit: Permit,
+    ) -> None:
+        self.device, self.meanings, self.envelope = device, meanings, envelope
+        self.journal, self.clock = journal, clock
+        self._line, self._permit = line, permit
+        self._orders: dict[str, _Order] = {}
+        self._measured: tuple[float, float] | None = None  # power [kW], when [s]
+
+    @property
+    def map(self) -> RegisterMap:
+        """The device's register map."""
+        return self.meanings.map
+
+    @property
+    def name(self) -> str:
+        """Where the line leads."""
+        return self._line.name
+
+    def close(self) -> None:
+        """End the connection."""
+        self._line.close()
+
+    def read(self, table: TableName, address: int, count: int) -> list[int]:
+        """Return registers or bits; raises as `Line.read` does."""
+        return self._line.read(table, address, count)
+
+    def write(self, table: TableName, address: int, words: Sequence[int]) -> None:
+        """Write registers or bits; raises Forbidden, and as `Line.write` does."""
+        self.send(table, address, words)
+
+    def raw(self, function: int, data: bytes) -> bytes:
+        """Return what a function was answered with; what writes passes the limits as well.
+
+        Raises Forbidden, and as `Line.raw` does.
+        """
+        if function in READING or (function == DIAGNOSTICS and _harmless(data)):
+            return self._line.raw(function, data)
+        self._permit()
+        place = _target(function, data)
+        if place is None and _could_touch(function):
+            self._check_broken(function, data)
+        elif place is not None:
+            self._check(*place, safe=False)
+        number = self.journal.record(
+            "write", self.device, function=function, data=data.hex(), at_s=self.clock.now_s()
+        )
+        answer: bytes = self._told(number, lambda: self._line.raw(function, data))
+        if place is not None:
+            self._note(*place)
+        return answer
+
+    def send(
+        self,
+        table: TableName,
+        address: int,
+        words: Sequence[int],
+        more: Mapping[str, object] | None = None,
+        safe: bool = False,
+    ) -> None:
+        """Write registers or bits.
+
+        Parameters
+        ----------
+        more : for the journal
+        safe : of a safe state, which no ramp holds back
+
+        Raises
+        ------
+        Forbidden : nothing was sent
+        LineError : as `Line.write` does
+        """
+        self._permit()
+        self._check(table, address, list(words), safe)
+        number = self.journal.record(
+            "write", self.device, table=table, address=address, words=list(words),
+            at_s=self.clock.now_s(), **(more or {}),
+        )  # fmt: skip
+        self._told(number, lambda: self._line.write(table, address, words))
+        self._note(table, address, list(words))
+
+    def cut(self, name: str, value: float) -> tuple[float, Cut | None]:
+        """Return what may be written to a point instead of `value`, and how power was cut."""
+        wanted_kw = self.meanings.power_kw(name, value)
+        if self.meanings.sign(name) == 0.0:
+            return value, None
+        setpoint = self.meanings.setpoint[name]
+        cut = self.envelope.cut(wanted_kw, *self._reference(setpoint))
+        if cut.rule == "":
+            return value, cut
+        return self.meanings.value_of(name, cut.power_kw), cut
+
+    # -- what is about to be sent --------------------------------------------------------------
+
+    def _check(self, table: TableName, address: int, words: list[int], safe: bool) -> None:
+        """Raise Forbidden where a write leaves the envelope, or may."""
+        for point in self._touched(table, address, len(words)):
+            if self.meanings.sign(point.name) != 0.0:
+                self._inside(point, self._becomes(point, table, address, words), safe)
+            for command in self.meanings.enables.get(point.name, ()):
+                value = decode(point, self.map.order, self._becomes(point, table, address, words))
+                if value == float(command.on):
+                    self._enabled(command, table, address, words, safe)
+
+    def _inside(self, point: WirePoint, words: Sequence[int], safe: bool) -> None:
+        power_kw = self._power(point, words)
+        since = (power_kw, 0.0) if safe else self._reference(self.meanings.setpoint[point.name])
+        cut = self.envelope.cut(power_kw, *since)
+        if safe and cut.rule == "ramp":
+            return
+        if abs(cut.power_kw - power_kw) > ROUNDING * max(abs(power_kw), 1.0):
+            raise Forbidden(
+                f"{self.device}: {point.name} would order {power_kw:g} kW; the bench allows "
+                f"{cut.power_kw:g} kW now ({cut.rule})"
+            )
+
+    def _enabled(
+        self, command: Command, table: TableName, address: int, words: list[int], safe: bool
+    ) -> None:
+        """Hold what a switch would put in force against the envelope."""
+        if self.meanings.sign(command.value) == 0.0:
+            return
+        for name in (command.value, command.low):
+            if name is not None:
+                point = self.map.point(name)
+                self._inside(point, self._becomes(point, table, address, words), safe)
+
+    def _check_broken(self, function: int, data: bytes) -> None:
+        """Raise Forbidden where a malformed write might reach a point that orders power."""
+        at = 4 if function == BOTH else 0
+        first, count = 0, 65536
+        if len(data) >= at + 2:
+            first, count = int.from_bytes(data[at : at + 2], "big"), MOST_BITS
+        table: TableName = "coil" if function in (5, 15) else "holding"
+        ordering = {p.name for p in self._ordering()}
+        for point in self._touched(table, first, count):
+            if point.name in ordering:
+                raise Forbidden(
+                    f"{self.device}: a malformed write by function {function} could reach "
+                    f"{point.name}, which orders power"
+                )
+
+    def _ordering(self) -> tuple[WirePoint, ...]:
+        return tuple(
+            p for p in self.meanings.writable()
+            if self.meanings.sign(p.name) != 0.0 or p.name in self.meanings.enables
+        )  # fmt: skip
+
+    def _touched(self, table: TableName, address: int, count: int) -> list[WirePoint]:
+        return [
+            p for p in self.meanings.writable()
+            if p.table == table and p.address < address + count and address < p.address + p.width
+        ]  # fmt: skip
+
+    def _becomes(
+        self, point: WirePoint, table: TableName, address: int, words: list[int]
+    ) -> list[int]:
+        """Return the words that a point holds after a write; what is not written is read."""
+        given = {
+            a - point.address: w
+            for a, w in enumerate(words, address)
+            if point.table == table and 0 <= a - point.address < point.width
+        }
+        if len(given) == point.width:
+            return [given[i] for i in range(point.width)]
+        try:
+            there = self._line.read(point.table, point.address, point.width)
+        except Refused as refused:
+            raise Forbidden(
+                f"{self.device}: {point.name} orders power and what it holds cannot be read: "
+                f"{refused}"
+            ) from None
+        return [given.get(i, word) for i, word in enumerate(there)]
+
+    def _power(self, point: WirePoint, words: Sequence[int]) -> float:
+        value = decode(point, self.map.order, words)
+        if not isinstance(value, float):
+            raise Forbidden(f"{self.device}: {point.name} would order no number of kilowatts")
+        return self.meanings.power_kw(point.name, value)
+
+    def _reference(self, setpoint: str) -> tuple[float, float]:
+        """Return the power that a set-point departs from, and how long ago it was ordered [s]."""
+        if not self.envelope.ramped:
+            return 0.0, 0.0
+        order = self._orders.get(setpoint)
+        if order is not None and order.in_force:
+            return order.power_kw, self.clock.now_s() - order.at_s
+        now_s = self.clock.now_s()
+        if self._measured is None or now_s - self._measured[1] >= FRESH_S:
+            self._measured = self.power_now_kw(), now_s
+        return self._measured[0], STRIDE_S
+
+    def power_now_kw(self) -> float:
+        """Return what the device says it draws or feeds, into the grid; raises Forbidden."""
+        name = self.meanings.readings.get("power_kw")
+        if name is None:
+            raise Forbidden(f"{self.device}: a ramp needs a power that can be read")
+        point = self.map.point(name)
+        value = decode(point, self.map.order, self._becomes(point, point.table, 0, []))
+        if not isinstance(value, float):
+            raise Forbidden(f"{self.device}: {name} shows no power, which a ramp needs")
+        return to_twin(point, value, self.meanings.rated_kw)
+
+    # -- what was sent -------------------------------------------------------------------------
+
+    def _told(self, number: int, send: Callable[[], T]) -> T:
+        """Send, and put what became of it into the journal."""
+        try:
+            answer = send()
+        except Refused as refused:
+            self.journal.record(
+                "answer", self.device, of=number, outcome="refused", code=refused.code
+            )
+            raise
+        except LineError as error:
+            kind = type(error).__name__
+            self._orders.clear()  # nobody knows whether it is in force
+            self.journal.record("answer", self.device, of=number, outcome=kind, error=str(error))
+            raise
+        self.journal.record("answer", self.device, of=number, outcome="accepted")
+        return answer
+
+    def _note(self, table: TableName, address: int, words: list[int]) -> None:
+        """Remember what is in force now, as the next step of a ramp departs from it."""
+        if not self.envelope.ramped:
+            return
+        for point in self._touched(table, address, len(words)):
+            name = point.name
+            setpoint = self.meanings.setpoint.get(name)
+            if self.meanings.sign(name) != 0.0 and setpoint is not None:
+                power_kw = self._power(point, self._becomes(point, table, address, words))
+                before = self._orders.get(setpoint)
+                switched = self.meanings.commands[setpoint].enable is None
+                in_force = switched or (before is not None and before.in_force)
+                self._orders[setpoint] = _Order(power_kw, self.clock.now_s(), in_force)
+            elif setpoint == "release":
+                self._orders.clear()
+            for command in self.meanings.enables.get(name, ()):
+                value = decode(point, self.map.order, self._becomes(point, table, address, words))
+                order = self._orders.get(command.setpoint)
+                if order is not None:
+                    order.in_force = value == float(command.on)
+
+
+def _harmless(data: bytes) -> bool:
+    return len(data) >= 2 and int.from_bytes(data[:2], "big") in HARMLESS_DIAGNOSTICS
+
+
+def _could_touch(function: int) -> bool:
+    return function in SINGLE or function in MULTIPLE or function in (MASK, BOTH)
+
+
+def _target(function: int, data: bytes) -> tuple[TableName, int, list[int]] | None:
+    """Return table, address and words of a well-formed write, None for anything else."""
+    if function in SINGLE and len(data) == 4:
+        address, word = struct.unpack(">HH", data)
+        if function == 5:
+            return ("coil", address, [int(word == ON)]) if word in (0, ON) else None
+        return "holding", address, [word]
+    at = 4 if function == BOTH else 0
+    if (function in MULTIPLE or function == BOTH) and len(data) > at + 5:
+        address, count, size = struct.unpack(">HHB", data[at : at + 5])
+        body = data[at + 5 :]
+        bits = function == 15
+        if len(body) != size or size != (-(-count // 8) if bits else 2 * count) or count == 0:
+            return None
+        if bits:
+            return "coil", address, [body[i // 8] >> i % 8 & 1 for i in range(count)]
+        return "holding", address, list(struct.unpack(f">{count}H", body))
+    return None
