@@ -51,6 +51,11 @@ class Envelope:
             raise ValueError(f"ramp {self.ramp_kw_s:g} kW/s")
 
     @property
+    def free(self) -> bool:
+        """Whether nothing is limited, as with an emulated device."""
+        return self.power_low_kw == -math.inf and self.power_high_kw == math.inf and not self.ramped
+
+    @property
     def ramped(self) -> bool:
         """Whether there is a ramp to keep to."""
         return math.isfinite(self.ramp_kw_s)

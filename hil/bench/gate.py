@@ -166,6 +166,8 @@ class Gate:
 
     def _check(self, table: TableName, address: int, words: list[int], safe: bool) -> None:
         """Raise Forbidden where a write leaves the envelope, or may."""
+        if self.envelope.free:
+            return
         for point in self._touched(table, address, len(words)):
             if self.meanings.sign(point.name) != 0.0:
                 self._inside(point, self._becomes(point, table, address, words), safe)
@@ -199,6 +201,8 @@ class Gate:
 
     def _check_broken(self, function: int, data: bytes) -> None:
         """Raise Forbidden where a malformed write might reach a point that orders power."""
+        if self.envelope.free:
+            return
         at = 4 if function == BOTH else 0
         first, count = 0, 65536
         if len(data) >= at + 2:

@@ -149,7 +149,12 @@ class Wire:
                 raise Garbage(place, str(wrong), got) from None
         if lost is not None:
             self._end()
-            raise LineDown(place, "the other end has closed the connection") from None
+            hint = ", maybe for want of a certificate that it trusts"
+            raise LineDown(
+                place,
+                "the other end has closed the connection"
+                + (hint if self.spec.transport == "tls" else ""),
+            ) from None
         raise NoAnswer(place, f"no answer within {self.spec.timeout_s:g} s")
 
     def _trace(self, sending: bool, data: bytes) -> bytes:
