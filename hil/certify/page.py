@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from hil.certify.page_tables import (
 )
 from hil.certify.page_texts import MARKS, Both, both
 from hil.certify.record import CertificationRecord, ProcedureRecord
+from twin.clock import SHANGHAI
 from twin.results.report.blocks import Block, Chart, Section, Text
 from twin.results.report.words import escape
 
@@ -123,7 +125,7 @@ def _header(record: CertificationRecord) -> str:
               both("card.figures", n=counts["figure"]), ""),
         _card(both("card.open"), Both(*(f"{open_} / {idle}",) * 2), Both("", ""), ""),
     ]  # fmt: skip
-    span = both("card.from_to", started=record.started, ended=record.ended)
+    span = both("card.from_to", started=_local(record.started), ended=_local(record.ended))
     lines = [both(f"rests.{rests}"), both("rests.limits")]
     if record.subject.time.startswith(COMPRESSED):
         lines.insert(1, both("rests.compressed"))
@@ -133,6 +135,11 @@ def _header(record: CertificationRecord) -> str:
         f'<p class="subtitle">{escape(record.subject.name)} · {span.html()}</p>'
         f'<div class="cards">{"".join(cards)}</div><div class="rests">{told}</div>'
     )
+
+
+def _local(iso: str) -> str:
+    """Return an ISO time as Guangzhou's clocks show it."""
+    return datetime.fromisoformat(iso).astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _card(title: Both, value: Both, note: Both, state: str) -> str:

@@ -81,7 +81,7 @@ def _value(taken: Taken) -> str:
         return value
     shown = number_against(value, limit) if isinstance(limit, float | int) else number(value)
     if taken.uncertainty is not None and taken.uncertainty > 0.0:
-        shown += f" ± {number(taken.uncertainty)}"
+        shown += f" ± {taken.uncertainty:.2g}"
     return _with_unit(shown, taken.declared.unit)
 
 
@@ -143,7 +143,7 @@ def instruments(record: CertificationRecord) -> list[Block]:
         ]
         for i in record.instruments
     ]
-    names = ("role", "name", "what", "class", "sampling", "calibrated")
+    names = ("role", "name", "identity", "class", "sampling", "calibrated")
     head = _head(*names, right=("class", "sampling"))
     return [Table("instruments", "", "", head, rows)]
 

@@ -156,7 +156,15 @@ class Statement(_Part):
 
     def said(self) -> dict[str, object]:
         """Return the statement as it is written."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=False)
+        said = self.model_dump(mode="json", by_alias=True)
+        said["subject"] = [_given(r) for r in self.subject]
+        said["predicate"]["configuration"] = [_given(r) for r in self.predicate.configuration]
+        return said
+
+
+def _given(resource: Resource) -> dict[str, object]:
+    """Return a descriptor without the fields that it does not have: none may be null."""
+    return resource.model_dump(mode="json", exclude_none=True)
 
 
 def canonical(value: object) -> bytes:
