@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from hil.cli.certificate import sign, verify_certificate
+from hil.cli.certify import certify
 from hil.cli.keys import app as keys
 from hil.cli.maps import app as maps
 from hil.cli.runs import replay, run
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 for command in (serve, run, replay, poll, preflight):
     app.command()(command)
+app.command()(certify)
 app.command()(sign)
 app.command("verify-certificate")(verify_certificate)
 app.add_typer(maps, name="map")

@@ -33,6 +33,7 @@ SECTORS = ("industry", "tertiary", "other")
 # The site's own limits stay out of the way: they bound a device at this many times its rating.
 ROOM = 10.0
 START_H = 10
+MOST_MINUTES = 60 * 24 * 60
 WHOLE = ("use", "posts", "packs")
 CLEAN = Distortion(0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
 
@@ -74,6 +75,7 @@ def alone(
     manner : how it behaves from the start
     """
     kind = sort(_columns(sort, nameplate), seed)
+    kind.step_s = 1  # type: ignore[misc]  # coarser steps are for fleets: one device has its own
     rated = float(nameplate["rated_kw"])
     known = KindInventory(sort.name, sort.points, sort.setpoints, kind.registered)
     sites = _sites(sort, nameplate, rated)
@@ -172,5 +174,6 @@ def _demand(host_kw: float, minutes: int) -> Demand:
         rest_share=np.zeros((len(SECTORS), 1)),
         busbar_district=np.zeros(1, np.int64),
         busbar_weight=np.ones(1),
-        heat=np.ones(minutes),
+        # A stage may stand for weeks; the weather holds at its end.
+        heat=np.ones(minutes + MOST_MINUTES),
     )
