@@ -26,7 +26,7 @@ P = TypeVar("P")
 FILES = ("map", "ca", "certificate", "key")
 INSTRUMENTS: TypeAdapter[InstrumentEntry] = TypeAdapter(InstrumentEntry)
 QUANTITIES = {
-    "meter": ("power_kw",), "source": ("voltage_pu", "frequency_hz"), "relay": ("on",),
+    "meter": ("power_kw",), "source": ("voltage_pu", "frequency_hz"), "relay": ("is_on",),
 }  # fmt: skip
 
 

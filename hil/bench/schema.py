@@ -186,7 +186,7 @@ class Interlock(Part):
     """A condition under which nothing more may be ordered: the guard brings the safe state.
 
     Of a device the value of a point, in the point's unit; of an instrument ``power_kw``
-    (meter), ``voltage_pu`` or ``frequency_hz`` (source), ``on`` (relay: 1, 0).
+    (meter), ``voltage_pu`` or ``frequency_hz`` (source), ``is_on`` (relay: 1, 0).
     """
 
     name: Name
@@ -211,24 +211,28 @@ class Interlock(Part):
 
 
 class GuardSection(Part):
-    """The process that acts when the runner does not. Defaults are the project's choice."""
+    """How long the process waits that acts when the runner does not; the project's choice."""
 
-    heartbeat_s: Annotated[float, Field(ge=0.05, le=10.0)] = Field(
-        default=0.5, description="time between two beats of the runner [s]"
-    )
-    patience_s: Annotated[float, Field(ge=0.1, le=60.0)] = Field(
-        default=2.0, description="silence after which the guard brings the safe state [s]"
+    heartbeat_s: Annotated[float, Field(ge=0.2, le=60.0)] = Field(
+        default=5.0, description="silence of the runner after which it acts [s]"
     )
     watch_s: Annotated[float, Field(ge=0.1, le=60.0)] = Field(
-        default=1.0, description="time between two looks at the interlock [s]"
+        default=1.0, description="time between two looks at devices and interlock [s]"
+    )
+    blind_s: Annotated[float, Field(ge=0.2, le=600.0)] = Field(
+        default=5.0, description="time without a value after which it acts [s]"
+    )
+    settle_s: Annotated[float, Field(ge=0.1, le=600.0)] = Field(
+        default=10.0, description="time for a device to show its safe state [s]"
+    )
+    retry_s: Annotated[float, Field(ge=1.0, le=86_400.0)] = Field(
+        default=600.0, description="how long a device that does not obey is told again [s]"
     )
 
     @model_validator(mode="after")
     def _in_time(self) -> Self:
-        if self.patience_s < 2.0 * self.heartbeat_s:
-            raise ValueError(
-                f"patience_s {self.patience_s:g} is below two beats of {self.heartbeat_s:g} s"
-            )
+        if self.blind_s < self.watch_s:
+            raise ValueError(f"blind_s {self.blind_s:g} is below watch_s {self.watch_s:g}")
         return self
 
 
