@@ -7,13 +7,14 @@ twin's unit and size (a quantity that grows with the device is multiplied by the
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Compared", "Row", "compare", "delay_s", "grows"]
+__all__ = ["Compared", "Track", "columns", "compare", "delay_s", "grows"]
 
 F8 = NDArray[np.float64]
 
@@ -35,29 +36,37 @@ def grows(unit: str) -> bool:
     return unit in _GROWING
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One point at the end of one grid period.
+@dataclass(slots=True)
+class Track:
+    """One point of one device, grid period by grid period.
 
     Attributes
     ----------
-    now_ms : simulated time
     device, point, register : bench device; the kind's point; the map's point it was read from
     unit : of the values
+    now_ms : simulated time
     twin, bench : NaN where there is none
     age_s : of the bench's value, simulated seconds
-    commanded : the twin was under remote control
+    commanded : 1 while the twin was under remote control
     """
 
-    now_ms: int
     device: str
     point: str
     register: str
     unit: str
-    twin: float
-    bench: float
-    age_s: float
-    commanded: bool
+    now_ms: array[int] = field(default_factory=lambda: array("q"))
+    twin: array[float] = field(default_factory=lambda: array("d"))
+    bench: array[float] = field(default_factory=lambda: array("d"))
+    age_s: array[float] = field(default_factory=lambda: array("d"))
+    commanded: array[int] = field(default_factory=lambda: array("b"))
+
+    def add(self, now_ms: int, twin: float, bench: float, age_s: float, commanded: bool) -> None:
+        """Put down the end of one period; times ascend."""
+        self.now_ms.append(now_ms)
+        self.twin.append(twin)
+        self.bench.append(bench)
+        self.age_s.append(age_s)
+        self.commanded.append(commanded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,33 +101,19 @@ class Compared:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def compare(rows: Sequence[Row], period_s: float) -> list[Compared]:
-    """Return the figures of every point of every device, in the order in which they came.
-
-    Parameters
-    ----------
-    rows : by time
-    period_s : grid period [simulated s]
-    """
-    by_point: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        by_point.setdefault((row.device, row.point), []).append(row)
-    return [_figures(mine, period_s) for mine in by_point.values()]
-
-
-def _figures(rows: Sequence[Row], period_s: float) -> Compared:
-    twin, bench = np.array([r.twin for r in rows]), np.array([r.bench for r in rows])
-    commanded = np.array([r.commanded for r in rows])
+def compare(track: Track, period_s: float) -> Compared:
+    """Return the figures of a track; `period_s` is the grid period [simulated s]."""
+    twin, bench = np.array(track.twin), np.array(track.bench)
+    commanded = np.array(track.commanded, np.bool_)
     both = np.isfinite(twin) & np.isfinite(bench)
     off = twin - bench
-    ages = np.array([r.age_s for r in rows])[both]
+    ages = np.array(track.age_s)[both]
     oldest = float(np.percentile(ages, 95)) if len(ages) > 0 else 0.0
-    first = rows[0]
     return Compared(
-        first.device,
-        first.point,
-        first.register,
-        first.unit,
+        track.device,
+        track.point,
+        track.register,
+        track.unit,
         int(both.sum()),
         _mean(off[both]),
         _p95(off[both]),
@@ -128,6 +123,21 @@ def _figures(rows: Sequence[Row], period_s: float) -> Compared:
         delay_s(twin, bench, period_s),
         max(period_s, oldest),
     )
+
+
+def columns(tracks: Sequence[Track]) -> dict[str, NDArray[np.generic]]:
+    """Return all tracks as columns, one after the other, for ``bench.parquet``."""
+    found: dict[str, NDArray[np.generic]] = {}
+    for name in ("device", "point", "register", "unit"):
+        texts = [np.full(len(t.now_ms), getattr(t, name)) for t in tracks]
+        found[name] = np.concatenate(texts) if texts else np.zeros(0, "U1")
+    for name, kind in (("now_ms", "i8"), ("twin", "f8"), ("bench", "f8"), ("age_s", "f8")):
+        found[name] = np.concatenate(
+            [np.zeros(0, kind), *(np.array(getattr(t, name)) for t in tracks)]
+        )
+    flags = [np.array(t.commanded, np.bool_) for t in tracks]
+    found["commanded"] = np.concatenate([np.zeros(0, np.bool_), *flags])
+    return found
 
 
 def _mean(values: F8) -> float | None:

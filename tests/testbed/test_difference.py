@@ -1,15 +1,12 @@
-"""What is said of the difference between a twin and a real device: value, delay, set-points."""
+"""What is said of the difference between a twin and a real device: value and delay."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from hil.registers.files import load_map
-from hil.testbed.difference import Row, compare, delay_s
-from hil.testbed.wishes import Orders, register_value, twin_value
+from hil.testbed.difference import Track, columns, compare, delay_s, grows
+from twin.assets import KINDS
 
 
 def steps(n: int = 120) -> np.ndarray:
@@ -42,15 +39,17 @@ def test_no_delay_is_told_where_nothing_moves_or_nothing_is_alike() -> None:
     assert delay_s(steps(7), steps(7), 1.0) is None
 
 
-def row(now_s: int, twin: float, bench: float, commanded: bool = False, age_s: float = 0.2) -> Row:
-    return Row(now_s * 1000, "dut", "power_kw", "W", "kW", twin, bench, age_s, commanded)
+def track(*rows: tuple[float, float, bool, float]) -> Track:
+    found = Track("dut", "power_kw", "W", "kW")
+    for i, (twin, bench, commanded, age_s) in enumerate(rows):
+        found.add(i * 1000, twin, bench, age_s, commanded)
+    return found
 
 
 def test_figures_are_twin_minus_bench() -> None:
-    rows = [row(i, 10.0, 12.0) for i in range(10)]
-    rows += [row(10 + i, 50.0, 49.0, commanded=True, age_s=3.0) for i in range(10)]
-    rows += [row(20, 10.0, np.nan), row(21, np.nan, 10.0)]
-    (found,) = compare(rows, 1.0)
+    own, told = (10.0, 12.0, False, 0.2), (50.0, 49.0, True, 3.0)
+    gaps = ((10.0, np.nan, False, 0.2), (np.nan, 10.0, False, 0.2))
+    found = compare(track(*[own] * 10, *[told] * 10, *gaps), 1.0)
     assert found.periods == 20
     assert found.mean == pytest.approx(-0.5)
     assert found.max_abs == pytest.approx(2.0)
@@ -62,54 +61,23 @@ def test_figures_are_twin_minus_bench() -> None:
 
 
 def test_a_point_never_read_has_no_figures() -> None:
-    (found,) = compare([row(0, 1.0, np.nan)], 1.0)
+    found = compare(track((1.0, np.nan, False, 0.0)), 1.0)
     assert (found.periods, found.mean, found.p95_abs, found.max_abs) == (0, None, None, None)
     assert (found.mean_commanded, found.delay_s) == (None, None)
 
 
-# -- set-points --------------------------------------------------------------------------------
+def test_columns_hold_every_track_one_after_the_other() -> None:
+    one, two = track((1.0, 2.0, True, 0.0), (3.0, 4.0, False, 0.5)), track((5.0, 6.0, False, 0.0))
+    two.point = "soc"
+    found = columns([one, two])
+    assert found["point"].tolist() == ["power_kw", "power_kw", "soc"]
+    assert found["now_ms"].tolist() == [0, 1000, 0]
+    assert found["bench"].tolist() == [2.0, 4.0, 6.0]
+    assert found["commanded"].tolist() == [True, False, False]
+    assert {k: len(v) for k, v in columns([]).items()} == dict.fromkeys(found, 0)
 
 
-def wishes(name: str, setpoint: str, value: float) -> list[tuple[str, float]] | None:
-    found = Orders(load_map(name), rated_kw=100.0, scale=5.0).wishes(setpoint, value)
-    return None if found is None else [(w.point, w.value) for w in found]
-
-
-def test_power_is_divided_by_the_scale_in_every_map() -> None:
-    assert wishes("storage-own", "power_kw", 200.0) == [("set_power_kw", 40.0)]
-    assert wishes("storage-sunspec-7xx", "power_kw", 200.0) == [
-        ("m704.WSetMod", 1.0), ("m704.WSet", 40_000.0), ("m704.WSetEna", 1.0),
-    ]  # fmt: skip
-    window = wishes("storage-sunspec-1xx", "power_kw", 200.0)
-    assert window is not None
-    numbers = [value for _, value in window]
-    assert 40.0 in numbers
-    assert -40.0 in numbers  # percent of 100 kW
-
-
-def test_a_temperature_is_not_scaled() -> None:
-    found = Orders(load_map("aircon-own"), 50.0, 4.0)
-    assert found.scaled("setpoint_offset_c", 2.0) == 2.0
-    assert found.scaled("limit_kw", 20.0) == 5.0
-
-
-def test_release_switches_enables_off_where_there_is_no_register() -> None:
-    assert wishes("storage-sunspec-7xx", "release", 1.0) == [("m704.WSetEna", 0.0)]
-    assert wishes("storage-sunspec-7xx", "release", 0.0) == []
-
-
-def test_a_set_point_without_a_register_says_so() -> None:
-    full = load_map("storage-own")
-    left = tuple(p for p in full.points if p.source is None or p.source.setpoint != "power_kw")
-    assert len(left) == len(full.points) - 1
-    found = Orders(full.model_copy(update={"points": left, "commands": ()}), 100.0, 5.0)
-    assert found.wishes("power_kw", 10.0) is None
-    assert found.wishes("release", 1.0) is not None
-
-
-@given(st.floats(-1e4, 1e4), st.sampled_from(["storage-sunspec-7xx", "storage-sunspec-1xx"]))
-def test_a_register_says_what_was_put_into_it(value: float, name: str) -> None:
-    for point in load_map(name).points:
-        if point.source is not None and not point.source.values:
-            there = twin_value(point, register_value(point, value, 80.0), 80.0)
-            assert there == pytest.approx(value, rel=1e-9, abs=1e-6)
+def test_what_grows_with_a_device_covers_every_unit_that_kinds_have() -> None:
+    units = {p.unit for kind in KINDS.values() for p in (*kind.points, *kind.setpoints)}
+    assert {u for u in units if grows(u)} == {"kW", "kWh", "kg", "kg/h"}
+    assert {u for u in units if not grows(u)} == {"1", "C", "K", "s", "h", "W/m2"}
