@@ -16,11 +16,21 @@ from hil.bench.schema import BenchFile, DeviceEntry
 from twin.city.spelling import did_you_mean
 from twin.errors import InputProblems, Problem
 
-__all__ = ["BANNER", "BANNER_ZH", "chosen", "device_of", "lines_of", "permit_of"]
+__all__ = ["banner", "chosen", "device_of", "lines_of", "permit_of"]
 
-BANNER = "This software does not replace a hardware emergency stop."
-BANNER_ZH = "本软件不能代替硬件急停按钮。"
+BANNER = (
+    "Real hardware. Nothing in this program replaces a hardware emergency stop "
+    "(本程序不能代替硬件急停按钮)."
+)
 NOTHING = Envelope(0.0, 0.0)
+
+
+def banner(bench: BenchFile) -> str:
+    """Return what is said before anything on a bench is spoken to."""
+    stop = bench.emergency_stop
+    if stop is None:
+        return f"{BANNER}\nNone is confirmed (emergency_stop): the bench runs dry only (仅试读)."
+    return f"{BANNER}\nThe emergency stop (急停): {stop}"
 
 
 def chosen(bench: BenchFile, names: Iterable[str] | None = None) -> list[DeviceEntry]:

@@ -16,9 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from hil.bench.errors import Forbidden
 from twin.errors import InputProblems, Problem
 
-__all__ = ["Entry", "EntryKind", "Journal", "read_journal"]
+__all__ = ["Entry", "EntryKind", "Journal", "NoJournal", "read_journal"]
 
 EntryKind = Literal["write", "answer", "limit_cut", "safe_state", "read_back", "note"]
 # Kinds that must be on the disk before anything else happens.
@@ -90,6 +91,20 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class NoJournal(Journal):
+    """The journal of a bench that is only looked at: whoever would write has no business here."""
+
+    def __init__(self) -> None:
+        self.path, self.by = Path(os.devnull), "reader"
+
+    def record(self, entry: EntryKind, device: str, **what: object) -> int:
+        """Raise Forbidden."""
+        raise Forbidden(f"{device}: nothing is written without a journal ({entry})")
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 def read_journal(path: Path) -> Iterator[Entry]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typer
 
+from hil.cli.bench import app as bench
 from hil.cli.certificate import sign, verify_certificate
 from hil.cli.certify import certify
 from hil.cli.keys import app as keys
@@ -30,6 +31,7 @@ app.command()(certify)
 app.command()(sign)
 app.command("verify-certificate")(verify_certificate)
 app.add_typer(maps, name="map")
+app.add_typer(bench, name="bench")
 app.add_typer(keys, name="keys")
 
 
