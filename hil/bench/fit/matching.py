@@ -13,7 +13,7 @@ from hil.bench.fit.candidates import Candidate, candidates
 from hil.bench.fit.quantities import Quantity
 from hil.bench.recording import Block
 
-__all__ = ["Match", "best_match", "plain_scale"]
+__all__ = ["Match", "best_match", "plain_power", "plain_scale"]
 
 F8 = NDArray[np.float64]
 # What follows are choices of this fit (assumed), not limits of any standard.
@@ -44,7 +44,7 @@ class Match:
     offset : 0 but for counters that began before the recording
     share : of the moments, at which register and quantity agree
     residual : median of their difference, in the quantity's unit
-    rivals : other places that agree as well, as text
+    rivals : other places that agree as well, (table, address, type)
     doubts : what could not be told
     """
 
@@ -57,7 +57,7 @@ class Match:
     offset: float
     share: float
     residual: float
-    rivals: tuple[str, ...] = ()
+    rivals: tuple[tuple[str, int, str], ...] = ()
     doubts: tuple[str, ...] = ()
 
     def values(self) -> F8:
@@ -78,6 +78,30 @@ def plain_scale(factor: float, close: float = CLOSE) -> float | None:
             if abs(factor / number - 1.0) <= close:
                 return number
     return None
+
+
+def plain_power(exact: float, rated_kw: float | None) -> tuple[float | None, bool]:
+    """Return the plain number of kilowatts near a factor, and whether it is one of percents.
+
+    A power of ten goes before a percentage of the rating that is one, and that before other
+    plain numbers.
+
+    >>> plain_power(0.0251, 250.0), plain_power(0.1, 100.0), plain_power(0.37, 250.0)
+    ((0.025, True), (0.1, False), (None, False))
+    """
+    kilowatts = plain_scale(exact)
+    per_cent = None if rated_kw is None else plain_scale(exact / rated_kw * 100.0)
+    if kilowatts is not None and (per_cent is None or _is_power_of_ten(kilowatts)):
+        return kilowatts, False
+    if per_cent is None or rated_kw is None:
+        return None, False
+    if kilowatts is not None and not _is_power_of_ten(per_cent):
+        return kilowatts, False
+    return per_cent * rated_kw / 100.0, True
+
+
+def _is_power_of_ten(number: float) -> bool:
+    return f"{number:e}".startswith("1.000000e")
 
 
 def best_match(
@@ -110,12 +134,12 @@ def best_match(
     best = _where_they_differ(near, quantity)
     same = [m for m in near if _says_the_same(m, best)]
     chosen, doubts = _form(same, quantity)
-    others = [m for m in near if not _says_the_same(m, best)]
-    rivals = tuple(dict.fromkeys(
-        f"{m.candidate.table} {m.candidate.address} as {m.candidate.form.type}"
-        for m in others if not m.candidate.places() & chosen.candidate.places()
-    ))  # fmt: skip
-    return _noted(chosen, rivals, doubts)
+    rivals: dict[tuple[str, int], tuple[str, int, str]] = {}
+    for match in near:
+        one = match.candidate
+        if not _says_the_same(match, best) and not one.places() & chosen.candidate.places():
+            rivals.setdefault((one.table, one.address), (one.table, one.address, one.form.type))
+    return _noted(chosen, tuple(rivals.values()), doubts)
 
 
 def _match(candidate: Candidate, quantity: Quantity, rated_kw: float | None) -> Match | None:
@@ -163,12 +187,9 @@ def _plain(exact: float, quantity: Quantity, rated_kw: float | None) -> tuple[fl
     if quantity.lossy:
         power = 10.0 ** round(math.log10(exact))
         return (power if abs(exact / power - 1.0) <= CLOSE_COUNTED else None), False
-    plain = plain_scale(abs(exact))
-    if plain is None and quantity.unit == "kW" and rated_kw is not None:
-        per_cent = plain_scale(abs(exact) / rated_kw * 100.0)
-        if per_cent is not None:
-            return per_cent * rated_kw / 100.0, True
-    return plain, False
+    if quantity.unit == "kW":
+        return plain_power(abs(exact), rated_kw)
+    return plain_scale(abs(exact)), False
 
 
 def _level(raw: F8, wanted: F8) -> tuple[float, float, F8] | None:
@@ -277,10 +298,9 @@ def _form(same: list[Match], quantity: Quantity) -> tuple[Match, tuple[str, ...]
     plain = [m for m in kept if not m.candidate.form.type.startswith("i")]
     if signed and plain and not negative:
         kept = signed if quantity.signed else plain
-        doubts.append(
-            f"signed or not cannot be told, it was never below 0; taken as "
-            f"{kept[0].candidate.form.type}"
-        )
+        if quantity.signed:
+            form = kept[0].candidate.form.type
+            doubts.append(f"signed or not cannot be told, it was never below 0; taken as {form}")
     return kept[0], tuple(doubts)
 
 
@@ -289,9 +309,9 @@ def _sign_extended(match: Match) -> bool:
     return match.candidate.form.width > 1 and bool((match.candidate.raw < 0.0).any())
 
 
-def _noted(match: Match, rivals: Iterable[str], doubts: Iterable[str]) -> Match:
+def _noted(match: Match, rivals: tuple[tuple[str, int, str], ...], doubts: Iterable[str]) -> Match:
     more = [] if match.plain else [f"its scale is no plain number: {match.exact:.4g}"]
     return Match(
         match.candidate, match.quantity, match.factor, match.plain, match.per_rating, match.exact,
-        match.offset, match.share, match.residual, tuple(rivals), (*doubts, *more),
+        match.offset, match.share, match.residual, rivals, (*doubts, *more),
     )  # fmt: skip

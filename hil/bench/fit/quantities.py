@@ -38,6 +38,7 @@ class Quantity:
     losses : float64[n] what went through, of which a share was lost; None: nothing is lost
     wide : taken for 32 bits where that cannot be told
     bounds : least and greatest value, None: not known
+    holds : each value holds until the next; else it is taken as straight between two
     """
 
     name: str
@@ -52,6 +53,7 @@ class Quantity:
     losses: F8 | None = None
     wide: bool = False
     bounds: tuple[float, float] | None = None
+    holds: bool = False
 
     @property
     def lossy(self) -> bool:
@@ -66,6 +68,9 @@ class Quantity:
         """Return float64[n], the quantity at moments; NaN where the reference is too far away."""
         if len(self.time_s) < 2:
             return np.full(len(time_s), np.nan)
+        if self.holds:
+            before = np.searchsorted(self.time_s, time_s, side="right") - 1
+            return np.where(before >= 0, self.value[np.maximum(before, 0)], np.nan)
         value = np.interp(time_s, self.time_s, self.value)
         after = np.clip(np.searchsorted(self.time_s, time_s), 1, len(self.time_s) - 1)
         # The interval about each moment; on a reference's own moment there is none.
