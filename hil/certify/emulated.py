@@ -44,6 +44,7 @@ def emulated(
     state: Mapping[str, float] | None = None,
     instruments: Collection[str] = ("meter",),
     evidence: Evidence = "emulated",
+    declared: Mapping[str, float] | None = None,
 ) -> Iterator[Subject]:
     """Yield an emulated device as a subject; it is served while inside.
 
@@ -54,6 +55,8 @@ def emulated(
     claimed : the map that the device is said to have; None: the one that it serves
     name : in the record
     instruments : which of the stage's are used
+    declared : what its maker states beside the nameplate, e.g. ``heartbeat_s``; None: what its
+        `manner` is
     """
     stage = Stage(
         kind, map, nameplate=nameplate, seed=seed, manner=manner, wire=wire, transport=transport,
@@ -62,7 +65,13 @@ def emulated(
     with (
         stage,
         subject_on(
-            stage, journal, claimed=claimed, name=name, instruments=instruments, evidence=evidence
+            stage,
+            journal,
+            claimed=claimed,
+            name=name,
+            instruments=instruments,
+            evidence=evidence,
+            declared=_stated(manner) if declared is None else declared,
         ) as subject,
     ):
         yield subject
@@ -77,6 +86,7 @@ def subject_on(
     name: str | None = None,
     instruments: Collection[str] = ("meter",),
     evidence: Evidence = "emulated",
+    declared: Mapping[str, float] | None = None,
 ) -> Iterator[Subject]:
     """Yield the device of a stage that is being served; see `emulated`."""
     one = stage.map if claimed is None else claimed
@@ -98,10 +108,17 @@ def subject_on(
                 clock=stage.clock,
                 instruments={r: i for r, i in there.items() if r in instruments and i is not None},
                 evidence=evidence,
-                nameplate=dict(stage.nameplate),
+                nameplate={**stage.nameplate, **(declared or {})},
                 spec=stage.spec,
                 frames=frames,
                 compressed=True,
             )
         finally:
             line.close()
+
+
+def _stated(manner: Manner | None) -> dict[str, float]:
+    """Return what an honest maker states of how his device behaves."""
+    found = {} if manner is None else {"heartbeat_s": manner.heartbeat_s,
+                                       "min_off_s": manner.min_off_s}  # fmt: skip
+    return {name: float(value) for name, value in found.items() if value is not None}

@@ -13,7 +13,9 @@ from hil.certify.suites.timing import Sampled, first, since, within
 
 __all__ = ["heartbeat", "reversion"]
 
-REVERT_S = 300.0  # the time that is set: 1 % of it is 3 s (our choice)
+# The time that is set: 1 % of it is 3 s (our choice); half of a declared heartbeat time at the
+# most, so that of the two timers this one ends the order.
+REVERT_S, OF_HEARTBEAT = 300.0, 0.5
 SILENT = 0.9  # of the time: no word before
 OVER = 1.1  # of the time, and `MORE_S` on top: not let go by then is never
 MORE_S = 10.0
@@ -36,7 +38,7 @@ def reversion(context: Context) -> None:
     before_s = hand.reverts_after_s()
     series = context.series("power", *POWER_COLUMNS)
     power_kw = _unlike_the_owner(hand)
-    set_ = hand.order("revert_s", REVERT_S)
+    set_ = hand.order("revert_s", _revert_s(context))
     order = hand.order("power_kw", power_kw)
     if _unfit(context, (set_, order), ("held", "reversion")):
         return
@@ -81,6 +83,11 @@ def heartbeat(context: Context) -> None:
     _let_go(context, hand, "heartbeat_loss", samples, silent, declared_s)
     if before_s > 0.0 and hand.takes("revert_s"):
         hand.order("revert_s", before_s)
+
+
+def _revert_s(context: Context) -> float:
+    declared_s = float(context.subject.nameplate.get("heartbeat_s", 0.0))
+    return min(REVERT_S, OF_HEARTBEAT * declared_s) if declared_s > 0.0 else REVERT_S
 
 
 def _unlike_the_owner(hand: Hand) -> float:
