@@ -15,10 +15,13 @@ from hil.bench.connecting import LineSpec, tls_context
 from hil.bench.errors import LineDown
 from hil.bench.frames import FrameLog
 
-__all__ = ["Talk", "crc16", "exception_of", "read_pdu"]
+__all__ = ["GARBLED", "Talk", "crc16", "exception_of", "read_pdu"]
 
 RECEIVE = 4096
 HEADER = 6
+SHORTEST = 4
+GARBLED = b"\0"
+READS, WRITES = (1, 2, 3, 4, 23), (5, 6, 15, 16)
 # Silence that ends an answer on a serial line [s]; an operating system cannot keep 3.5 characters.
 SILENCE_S = 0.03
 
@@ -119,14 +122,19 @@ class Talk:
         return found
 
     def ask(self, pdu: bytes, unit: int | None = None, wait_s: float | None = None) -> bytes | None:
-        """Return the PDU that answers another; None: none came in time, ``b""``: closed."""
+        """Return the PDU that answers another.
+
+        None: none came in time; ``b""``: the other end closed; `GARBLED`: what came is no frame.
+        """
         self.send(self.frame(pdu, unit))
         got = self.answer(wait_s)
-        return self.pdu(got) if got else got
+        return self._pdu(got) if got else got
 
-    def pdu(self, frame: bytes) -> bytes:
-        """Return the PDU of a frame."""
-        return frame[1:-2] if self._port is not None else frame[HEADER + 1 :]
+    def _pdu(self, frame: bytes) -> bytes:
+        if self._port is None:
+            return frame[HEADER + 1 :] or GARBLED
+        good = len(frame) >= SHORTEST and crc16(frame[:-2]) == frame[-2:]
+        return frame[1:-2] if good else GARBLED
 
     def _of_stream(self, wait_s: float) -> bytes | None:
         if self._socket is None:
@@ -159,9 +167,21 @@ class Talk:
         port.timeout = wait_s
         found: bytes = port.read(1)
         port.timeout = SILENCE_S
-        while found and (more := port.read(RECEIVE)):
+        while found and (size := _left(found)) > 0 and (more := port.read(size)):
             found += more
         return found or None
+
+
+def _left(frame: bytes) -> int:
+    """Return how many bytes a serial answer still lacks by its function; all, where unknown."""
+    if len(frame) < 3:
+        return 3 - len(frame)
+    function = frame[1]
+    if function & 0x80:
+        return SHORTEST + 1 - len(frame)
+    if function in READS:
+        return 5 + frame[2] - len(frame)
+    return 8 - len(frame) if function in WRITES else RECEIVE
 
 
 def read_pdu(function: int, address: int, count: int) -> bytes:

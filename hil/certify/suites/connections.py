@@ -20,6 +20,7 @@ IDLE_S = 1.0
 TRIES = 3
 AS_TABLE = "as in the point table"
 NO_PATH, NO_DEVICE = 10, 11
+OTHER_WAIT_S = 0.3
 
 
 def connections(m: Mapping[str, Measurement], stream: bool) -> list[Procedure]:
@@ -99,8 +100,7 @@ def _other_unit(c: Context) -> None:
     codes: list[str] = []
     with calm_talk(subject) as talk:
         for _ in range(TRIES):
-            time.sleep(PAUSE_S)
-            got = talk.ask(read.pdu, unit=other, wait_s=0.3)
+            got = talk.ask(read.pdu, unit=other, wait_s=OTHER_WAIT_S)
             code = exception_of(got)
             if not got:
                 codes.append("silence")
@@ -108,6 +108,8 @@ def _other_unit(c: Context) -> None:
                 codes.append("gateway")
             else:
                 codes.append("an answer" if code is None else f"exception {code}")
+            if got:
+                break
     wanted = subject.map.unknown_unit if spec.transport != "rtu" else "silence"
     # A device that loses requests is silent now and then; what it says when it speaks counts.
     spoken = [said for said in codes if said != "silence"]

@@ -8,18 +8,22 @@ found by the procedure that looks for that, and by no other.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from hil.bench.errors import BenchError, LineDown, NoAnswer, Refused
+from hil.bench.errors import LineDown, LineError, NoAnswer, Refused
 from hil.certify.measurement import Path
 from hil.certify.subject import Subject
-from hil.certify.wire import Talk, exception_of, read_pdu
+from hil.certify.wire import GARBLED, Talk, exception_of, read_pdu
 from hil.registers.schema import RegisterMap, TableName, WirePoint
 
 __all__ = [
     "PAUSE_S", "READ", "SETTLE_S", "WIRE", "GoodRead", "calm_talk", "good_read", "outside",
-    "patient_ask", "patient_raw", "readable_point",
+    "patient_ask", "patient_raw", "patiently", "readable_point",
 ]  # fmt: skip
+
+T = TypeVar("T")
 
 READ: dict[TableName, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 TRIES = 3
@@ -92,7 +96,7 @@ def calm_talk(subject: Subject) -> Talk:
             got = talk.ask(read.pdu, wait_s=min(subject.spec.timeout_s, 0.5))
             if got == b"":
                 break
-            if got is not None:
+            if got is not None and got != GARBLED:
                 return talk
             time.sleep(PAUSE_S)
         talk.close()
@@ -109,12 +113,13 @@ def patient_ask(talk: Talk, pdu: bytes, wanted: int | None = None) -> bytes | No
     wanted : an exception code: the first answer that is this one counts; None: the first answer
     """
     last: bytes | None = None
-    for _ in range(TRIES):
-        time.sleep(PAUSE_S)
+    for number in range(TRIES):
+        if number > 0:
+            time.sleep(PAUSE_S)
         got = talk.ask(pdu)
         if got == b"":
             return last if last else b""
-        if got is not None:
+        if got is not None and got != GARBLED:
             last = got
             if wanted is None or exception_of(got) == wanted:
                 return got
@@ -125,17 +130,31 @@ def patient_raw(subject: Subject, function: int, data: bytes) -> int:
     """Return 0 where the device takes a request, else the exception it refuses with.
 
     It goes through the subject's guarded line, journalled and kept within the bench's limits.
-    Raises BenchError where no try gets an answer.
+    Raises LineError where no try gets an answer.
     """
-    lost: BenchError | None = None
-    for _ in range(TRIES):
-        time.sleep(PAUSE_S)
+    return patiently(lambda: _code(subject, function, data))
+
+
+def _code(subject: Subject, function: int, data: bytes) -> int:
+    try:
+        subject.device.line.raw(function, data)
+    except Refused as refused:
+        return refused.code
+    return 0
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """Return what `ask` returns, asked up to three times where the line gives no good answer.
+
+    Raises the last LineError.
+    """
+    for number in range(TRIES):
         try:
-            subject.device.line.raw(function, data)
-        except Refused as refused:
-            return refused.code
-        except (LineDown, NoAnswer) as error:
-            lost = error
-        else:
-            return 0
-    raise lost if lost is not None else NoAnswer(subject.name, "no answer")
+            return ask()
+        except Refused:
+            raise
+        except LineError:
+            if number == TRIES - 1:
+                raise
+            time.sleep(PAUSE_S)
+    raise AssertionError("unreachable")

@@ -10,14 +10,12 @@ import struct
 import time
 from collections.abc import Sequence
 
-from hil.bench.errors import BenchError, NoAnswer
 from hil.certify.limits import measurements
 from hil.certify.measurement import Path
 from hil.certify.procedure import Context, Procedure, Step, Suite
 from hil.certify.subject import Subject
 from hil.certify.suites.connections import connections
 from hil.certify.suites.probing import (
-    PAUSE_S,
     READ,
     WIRE,
     calm_talk,
@@ -25,6 +23,7 @@ from hil.certify.suites.probing import (
     outside,
     patient_ask,
     patient_raw,
+    patiently,
     readable_point,
 )
 from hil.certify.suites.streams import streams
@@ -34,7 +33,6 @@ from hil.registers.schema import WirePoint
 
 __all__ = ["SUITE"]
 
-TRIES = 3
 UNKNOWN_FUNCTION = 0x63
 READS = 100
 MOST_LOST = 5  # enough to say so
@@ -163,7 +161,7 @@ def _exceptions(c: Context) -> None:
 
 def _identity(c: Context) -> None:
     """Compare vendor, product and revision with the table's."""
-    said = _patient_identity(c.subject)
+    said = patiently(lambda: dict(c.subject.device.identity()))
     wanted = c.subject.map.identity
     if not said:
         c.leave("identity", "the device does not answer function 43/14, which is optional")
@@ -173,17 +171,6 @@ def _identity(c: Context) -> None:
     }  # fmt: skip
     other = [f"{n} {said.get(n)!r}, not {v!r}" for n, v in pairs.items() if said.get(n) != v]
     c.take("identity", "; ".join(other) or AS_TABLE, 0.0, WIRE)
-
-
-def _patient_identity(subject: Subject) -> dict[str, str]:
-    lost: BenchError | None = None
-    for _ in range(TRIES):
-        try:
-            return dict(subject.device.identity())
-        except BenchError as error:
-            lost = error
-            time.sleep(PAUSE_S)
-    raise lost if lost is not None else NoAnswer(subject.name, "no answer")
 
 
 # -- answers -------------------------------------------------------------------------------------
