@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hil.bench.blocks import blocks
 from hil.bench.clock import Clock
-from hil.bench.envelope import Envelope
+from hil.bench.envelope import Cut, Envelope
 from hil.bench.errors import Refused
 from hil.bench.gate import Gate, Permit
 from hil.bench.identity import identity_of
@@ -24,7 +24,7 @@ __all__ = ["BenchDevice", "Sample", "Value", "Written"]
 
 Value = float | str
 # How often a value is moved by its last digit until it lies inside the limits.
-NUDGES = 3
+NUDGES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +330,7 @@ class BenchDevice:
             sent = decode(point, self.map.order, words)
             return sent, words, "" if _same(point, value, sent) else "register"
         allowed, cut = self.line.cut(point.name, value) if not safe else (value, None)
-        words = self._inside(point, allowed)
+        words = self._inside(point, allowed, cut)
         sent = decode(point, self.map.order, words)
         if cut is None or cut.rule == "":
             return sent, words, ""
@@ -340,10 +340,12 @@ class BenchDevice:
         )  # fmt: skip
         return sent, words, cut.rule
 
-    def _inside(self, point: WirePoint, value: float) -> list[int]:
+    def _inside(self, point: WirePoint, value: float, cut: Cut | None) -> list[int]:
         """Return words that stand for a value, rounded towards what is allowed."""
         words = encode(point, self.map.order, value)
         low, high = self.envelope.power_low_kw, self.envelope.power_high_kw
+        if cut is not None:
+            low, high = cut.low_kw, cut.high_kw
         for _ in range(NUDGES):
             sent = decode(point, self.map.order, words)
             if not isinstance(sent, float) or point.type == "f32":
@@ -351,8 +353,8 @@ class BenchDevice:
             power_kw = self.meanings.power_kw(point.name, sent)
             if low <= power_kw <= high or math.isnan(power_kw):
                 break
-            step = math.copysign(point.scale, self.meanings.value_of(point.name, 0.0) - sent)
-            words = encode(point, self.map.order, sent + step)
+            end = self.meanings.value_of(point.name, low if power_kw < low else high)
+            words = encode(point, self.map.order, sent + math.copysign(point.scale, end - sent))
         return words
 
 

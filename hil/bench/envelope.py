@@ -22,10 +22,13 @@ class Cut:
     ----------
     power_kw : positive into the grid
     rule : by which limit it was cut, empty where it was not
+    low_kw, high_kw : between what power may be ordered now
     """
 
     power_kw: float
     rule: Rule
+    low_kw: float
+    high_kw: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +63,32 @@ class Envelope:
         """Whether there is a ramp to keep to."""
         return math.isfinite(self.ramp_kw_s)
 
-    def cut(self, wanted_kw: float, last_kw: float, since_s: float) -> Cut:
-        """Return what may be ordered; NaN is never.
+    def reach(self, last_kw: float, since_s: float) -> tuple[float, float]:
+        """Return between what power may be ordered now; the power limits go before the ramp.
 
         Parameters
         ----------
-        wanted_kw : power, positive into the grid
         last_kw : what was ordered last, or flows where nothing was
         since_s : time since then; what is longer than `STRIDE_S` counts as that
         """
+        low, high = self.power_low_kw, self.power_high_kw
+        if not self.ramped:
+            return low, high
+        step_kw = self.ramp_kw_s * min(max(since_s, 0.0), STRIDE_S)
+        # Whatever else has driven the device outside, it is led back at once.
+        last_kw = min(max(last_kw, low), high)
+        return max(last_kw - step_kw, low), min(last_kw + step_kw, high)
+
+    def cut(self, wanted_kw: float, last_kw: float, since_s: float) -> Cut:
+        """Return what may be ordered instead of `wanted_kw`; the others as `reach` has them.
+
+        Raises ValueError for what is not a number.
+        """
         if math.isnan(wanted_kw):
             raise ValueError("power is not a number")
-        power_kw = min(max(wanted_kw, self.power_low_kw), self.power_high_kw)
-        rule: Rule = "" if power_kw == wanted_kw else "power"
-        if self.ramped:
-            step_kw = self.ramp_kw_s * min(max(since_s, 0.0), STRIDE_S)
-            walked_kw = min(max(power_kw, last_kw - step_kw), last_kw + step_kw)
-            if walked_kw != power_kw:
-                return Cut(walked_kw, "ramp")
-        return Cut(power_kw, rule)
+        low, high = self.reach(last_kw, since_s)
+        power_kw = min(max(wanted_kw, low), high)
+        if power_kw == wanted_kw:
+            return Cut(power_kw, "", low, high)
+        by_power = power_kw in (self.power_low_kw, self.power_high_kw)
+        return Cut(power_kw, "power" if by_power else "ramp", low, high)

@@ -178,14 +178,18 @@ class Gate:
 
     def _inside(self, point: WirePoint, words: Sequence[int], safe: bool) -> None:
         power_kw = self._power(point, words)
-        since = (power_kw, 0.0) if safe else self._reference(self.meanings.setpoint[point.name])
-        cut = self.envelope.cut(power_kw, *since)
-        if safe and cut.rule == "ramp":
-            return
-        if abs(cut.power_kw - power_kw) > ROUNDING * max(abs(power_kw), 1.0):
+        low, high = self.envelope.power_low_kw, self.envelope.power_high_kw
+        if not safe:
+            last = self._reference(self.meanings.setpoint[point.name])
+            low, high = self.envelope.reach(*last)
+            step_kw = self.meanings.step_kw(point.name)
+            if abs(power_kw - last[0]) <= step_kw / 2.0 and self.envelope.ramped:
+                low, high = self.envelope.power_low_kw, self.envelope.power_high_kw
+        slack = ROUNDING * max(abs(power_kw), 1.0)
+        if not low - slack <= power_kw <= high + slack:
             raise Forbidden(
                 f"{self.device}: {point.name} would order {power_kw:g} kW; the bench allows "
-                f"{cut.power_kw:g} kW now ({cut.rule})"
+                f"{low:g} to {high:g} kW now"
             )
 
     def _enabled(
@@ -308,7 +312,10 @@ class Gate:
                 before = self._orders.get(setpoint)
                 switched = self.meanings.commands[setpoint].enable is None
                 in_force = switched or (before is not None and before.in_force)
-                self._orders[setpoint] = _Order(power_kw, self.clock.now_s(), in_force)
+                # What does not move keeps its time, so that small steps add up.
+                still = before is not None and before.in_force and before.power_kw == power_kw
+                at_s = before.at_s if still and before is not None else self.clock.now_s()
+                self._orders[setpoint] = _Order(power_kw, at_s, in_force)
             elif setpoint == "release":
                 self._orders.clear()
             for command in self.meanings.enables.get(name, ()):

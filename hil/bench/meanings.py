@@ -104,6 +104,13 @@ class Meanings:
         """Return the value of a point that orders a power."""
         return from_twin(self.map.point(name), self.sign(name) * power_kw, self.rated_kw)
 
+    def step_kw(self, name: str) -> float:
+        """Return the power that the least step of a point's register stands for; 0 for f32."""
+        point = self.map.point(name)
+        if point.type == "f32":
+            return 0.0
+        return abs(self.power_kw(name, point.scale) - self.power_kw(name, 0.0))
+
     def writable(self) -> tuple[WirePoint, ...]:
         """Return the points that can be written."""
         return tuple(p for p in self.map.points if "w" in p.access)
