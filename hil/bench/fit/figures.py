@@ -38,7 +38,7 @@ class Figure:
     def told(self) -> bool:
         """Whether the recording says anything of it: more than nought, at 95 %."""
         sure = math.isnan(self.plus_minus) or abs(self.value) > self.plus_minus
-        return math.isfinite(self.value) and sure
+        return math.isfinite(self.value) and bool(sure)
 
     def __str__(self) -> str:
         if not math.isfinite(self.value):

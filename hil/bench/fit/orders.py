@@ -82,7 +82,7 @@ class Orders:
 def orders_of(recording: Recording, power: Quantity, rated_kw: float | None) -> Orders | None:
     """Return the register that orders power, None where none can be told from the recording."""
     groups: dict[tuple[int, int], list[RecordedWrite]] = {}
-    for write in recording.writes:
+    for write in recording.writes or observed_writes(recording):
         if write.table == "holding":
             groups.setdefault((write.address, len(write.words)), []).append(write)
     best: Orders | None = None
@@ -95,6 +95,22 @@ def orders_of(recording: Recording, power: Quantity, rated_kw: float | None) -> 
                 if found is not None and (best is None or found.followed > best.followed):
                     best = found
     return best
+
+
+def observed_writes(recording: Recording) -> list[RecordedWrite]:
+    """Return changes of holding registers as writes, where somebody else wrote.
+
+    Each is a write of the whole block, at the moment at which it was first seen.
+    """
+    found = []
+    for block in recording.blocks:
+        if block.table != "holding":
+            continue
+        changed = np.flatnonzero((block.words[1:] != block.words[:-1]).any(axis=1)) + 1
+        for row in (0, *changed.tolist()):
+            words = tuple(int(w) for w in block.words[row])
+            found.append(RecordedWrite(float(block.time_s[row]), "holding", block.address, words))
+    return sorted(found, key=lambda w: w.time_s)
 
 
 def _order(
@@ -136,6 +152,9 @@ def _order(
         np.array([w.words[cells] for w in refused], np.int64).reshape(-1, form.width), form
     )
     doubts = []
+    if not recording.writes:
+        doubts.append("no writes were recorded: orders are changes of the register as read, and "
+                      "late by up to the time between two reads")  # fmt: skip
     if not (raw < 0.0).any() and form.type.startswith("u") and factor > 0.0:
         doubts.append("only orders to one side were seen; the other side may need another form")
     if per_rating and plain_power(abs(exact), None)[0] is not None:

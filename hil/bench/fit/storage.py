@@ -173,7 +173,7 @@ def _energy_level(sheet: Datasheet, soc: F8) -> F8:
     grid = np.linspace(0.0, 1.0, 1001)
     volts = np.interp(grid, sheet.array("ocv_soc_pct") / 100.0, sheet.array("ocv_v"))
     steps = 0.5 * (volts[1:] + volts[:-1]) * np.diff(grid) / sheet.number("cell_nominal_v")
-    return np.interp(soc, grid, np.concatenate([[0.0], np.cumsum(steps)]))
+    return np.asarray(np.interp(soc, grid, np.concatenate([[0.0], np.cumsum(steps)])))
 
 
 def _slope(sheet: Datasheet, soc: F8) -> F8:
