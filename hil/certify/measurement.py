@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
 __all__ = [
     "Comparison", "Limit", "Measurement", "Outcome", "Path", "Taken", "Value", "worst",
+    "worst_taken",
 ]  # fmt: skip
 
 Comparison = Literal["<=", ">=", "within", "==", "figure"]
@@ -118,11 +119,14 @@ class Measurement:
             return Outcome.INCONCLUSIVE
         if isinstance(value, str) or isinstance(self.limit, str):
             return Outcome.PASS if value == self.limit else Outcome.FAIL
-        outcomes = [_beyond(by, uncertainty) for by in self._excess(float(value))]
+        outcomes = [_beyond(by, uncertainty) for by in self.excess(float(value))]
         return worst(outcomes)
 
-    def _excess(self, value: float) -> list[float]:
-        """Return by how much the value is beyond each of its bounds, negative inside."""
+    def excess(self, value: float) -> list[float]:
+        """Return by how much a value is beyond each of its bounds, negative inside.
+
+        Raises ValueError for a figure, and for a limit that is a text.
+        """
         limit = self.limit
         if isinstance(limit, tuple):
             return [limit[0] - value, value - limit[1]]
@@ -198,6 +202,24 @@ class Taken:
             Path(**path) if isinstance(path, dict) else None,
             str(row["note"]),
         )
+
+
+def worst_taken(taken: Sequence[Taken]) -> Taken:
+    """Return what a measurement that was taken several times amounts to.
+
+    Of those with the worst outcome it is the one furthest beyond its limit, or nearest to it.
+    """
+    outcome = worst(t.outcome for t in taken)
+    return max((t for t in taken if t.outcome is outcome), key=_beyond_limit)
+
+
+def _beyond_limit(taken: Taken) -> float:
+    value, declared = taken.value, taken.declared
+    if isinstance(value, str):  # what never happened
+        return math.inf
+    if value is None or declared.comparison == "figure" or isinstance(declared.limit, str):
+        return -math.inf
+    return max(declared.excess(value))
 
 
 _DECLARED = (

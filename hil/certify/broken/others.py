@@ -152,6 +152,8 @@ class Unmoved(Aircon):
         """Advance with the owner's set-point; registers keep what was commanded."""
         offset_c = self.state["setpoint_offset_c"].copy()
         self.state["setpoint_offset_c"] = 0.0
+        # The kernel looks at the offset once a minute only, and at the target every second.
+        self.state["target_c"] = self.registered.f8("setpoint_c")
         super().step(start_ms, seconds, env)
         self.state["setpoint_offset_c"] = offset_c
         self.state["target_c"] = self.registered.f8("setpoint_c") + offset_c

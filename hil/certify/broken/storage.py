@@ -67,11 +67,17 @@ class Creeping(_Reaching):
 
     RAMP: ClassVar[float] = 0.01
 
+    @classmethod
+    def extras(cls, n: int) -> dict[str, NDArray[np.generic]]:
+        """Add ``told_kw`` float64[n], what the machine was told last."""
+        return {**super().extras(n), "told_kw": np.zeros(n)}
+
     def reach(self, wanted_kw: F8) -> F8:
         """Return the next step on the way."""
         step_kw = self.RAMP * self.rated_kw
-        now_kw = np.where(self.state["pcs_kw"] == 0.0, 0.0, self.state["power_kw"])
-        return np.asarray(now_kw + np.clip(wanted_kw - now_kw, -step_kw, step_kw))
+        told_kw = self.state["told_kw"]
+        told_kw += np.clip(wanted_kw - told_kw, -step_kw, step_kw)
+        return told_kw.copy()
 
 
 class SlowTurn(_Reaching):

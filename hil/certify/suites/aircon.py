@@ -23,11 +23,11 @@ OFF, STOP_S = 0.3, 600.0  # of the power before: below it the chillers are off
 ASK_S = 5.0
 OVER_S = 60.0
 LOOK_EMULATED_S = 10.0
-Judged = Callable[[Context, Hand, Series, float], None]
+Judged = Callable[[Context, Hand, Series, list[Sampled]], None]
 
 
 def _running(act: Judged, setpoint: str, *ids: str) -> Callable[[Context], None]:
-    """Return a step that begins while the plant cools, with the mean power before it [kW]."""
+    """Return a step that begins while the plant cools, with samples of the power before it."""
 
     def whole(context: Context) -> None:
         hand = Hand(context)
@@ -39,44 +39,46 @@ def _running(act: Judged, setpoint: str, *ids: str) -> Callable[[Context], None]
             hand.every_s = LOOK_EMULATED_S
         series = context.series("power", *POWER_COLUMNS)
         hand.let_go()
-        power_kw = _mean_kw(hand.watch(series, MEAN_S))
+        samples = hand.watch(series, MEAN_S)
+        power_kw = _mean_kw(samples)
         if power_kw < LEAST_LOAD * hand.rated_kw:
             for id in ids:
                 context.doubt(id, f"it draws {power_kw:.1f} kW only")
             return
         try:
-            act(context, hand, series, power_kw)
+            act(context, hand, series, samples)
         finally:
             hand.let_go()
 
     return whole
 
 
-def _setpoint(context: Context, hand: Hand, series: Series, power_kw: float) -> None:
+def _setpoint(context: Context, hand: Hand, series: Series, before: list[Sampled]) -> None:
     """Order a warmer zone; take what is shown and what it saves."""
-    shown = hand.shows("setpoint_c")
-    before = hand.register("setpoint_c") if shown else None
+    power_kw, drift_kw = _mean_kw(before), _drift_kw(before)
+    was = hand.register("setpoint_c") if hand.shows("setpoint_c") else None
     order = hand.order("setpoint_offset_c", OFFSET_K)
     if order.reason:
         for id in ("setpoint_shown", "setpoint_effect"):
             context.take(id, "refused", 0.0, hand.path(), order.reason)
         return
     samples = hand.watch(series, SHOWN_S)
-    if before is None:
+    if was is None:
         context.leave("setpoint_shown", "the device shows no set-point")
     else:
         after = hand.register("setpoint_c")
         # Both are shown in steps; the comparison allows for one of them.
-        context.take("setpoint_shown", after.value - before.value, 0.0, hand.own("setpoint_c"))
+        context.take("setpoint_shown", after.value - was.value, 0.0, hand.own("setpoint_c"))
     samples += hand.watch(series, EFFECT_S - SHOWN_S)
-    error = 100.0 * samples[-1].half_width / power_kw
+    # As the power wandered before, so it may have gone on.
+    error = 100.0 * (samples[-1].half_width + drift_kw) / power_kw
     saved = 100.0 * (1.0 - _mean_kw(samples) / power_kw)
     context.take("setpoint_effect", saved, error, hand.path(error))
 
 
-def _shed(context: Context, hand: Hand, series: Series, power_kw: float) -> None:
+def _shed(context: Context, hand: Hand, series: Series, before: list[Sampled]) -> None:
     """Order a limit; take how soon and how well it is kept."""
-    order = hand.order("limit_kw", SHED_SHARE * power_kw)
+    order = hand.order("limit_kw", SHED_SHARE * _mean_kw(before))
     if order.reason:
         for id in ("shed_excess", "shed_time"):
             context.take(id, "refused", 0.0, hand.path(), order.reason)
@@ -108,13 +110,13 @@ def _shed(context: Context, hand: Hand, series: Series, power_kw: float) -> None
     context.take("shed_excess", excess, error, hand.path(error))
 
 
-def _off_time(context: Context, hand: Hand, series: Series, power_kw: float) -> None:
+def _off_time(context: Context, hand: Hand, series: Series, before: list[Sampled]) -> None:
     """Stop the plant, order it to start again and again, and see how long it rests."""
     declared_s = float(context.subject.nameplate.get("min_off_s", 0.0))
     if not declared_s > 0.0:
         context.leave("off_time", "no minimum off time is declared (min_off_s of the nameplate)")
         return
-    runs = OFF * power_kw
+    runs = OFF * _mean_kw(before)
     order = hand.order("limit_kw", 0.0)
     if order.reason:
         context.take("off_time", "refused", 0.0, hand.path(), order.reason)
@@ -149,6 +151,13 @@ def _off_time(context: Context, hand: Hand, series: Series, power_kw: float) -> 
 def _mean_kw(samples: Sequence[Sampled]) -> float:
     """Return the mean of what is drawn, positive [kW]."""
     return -math.fsum(s.value for s in samples) / len(samples)
+
+
+def _drift_kw(before: Sequence[Sampled]) -> float:
+    """Return how far power wanders from before the order to the middle of its effect [kW]."""
+    half = len(before) // 2
+    moved_kw = abs(_mean_kw(before[half:]) - _mean_kw(before[:half]))
+    return moved_kw * (0.5 * MEAN_S + 0.5 * EFFECT_S) / (0.5 * MEAN_S)
 
 
 def _procedures(subject: Subject) -> Sequence[Procedure]:

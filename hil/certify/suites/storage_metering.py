@@ -9,7 +9,8 @@ from hil.certify.suites.storage_soc import LEG_COLUMNS, Count, to_middle
 __all__ = ["energy_reading", "power_reading"]
 
 LEVEL = 0.5  # of rated power (our choice)
-SETTLE_S, COMPARE_S = 10.0, 10.0
+SETTLE_S, REST_S, STILL = 10.0, 300.0, 0.005  # standing still, as in storage_power
+COMPARE_S = 10.0
 COUNT_S, LOOK_S = 1800.0, 60.0  # long enough for counters of 0.1 kWh (our choice)
 COUNTERS = {1.0: "discharged_today_kwh", -1.0: "charged_today_kwh"}
 
@@ -27,7 +28,7 @@ def power_reading(context: Context) -> None:
         if not hand.go("power_kw", share * hand.rated_kw).accepted:
             context.doubt(id, "the device refused the order")
             return
-        hand.wait(SETTLE_S)
+        hand.steady(ours, SETTLE_S, REST_S, STILL * hand.rated_kw)
         for _ in range(round(COMPARE_S / hand.every_s)):
             meter = hand.watch(ours, 0.0)[0]
             own = hand.watch(theirs, 0.0, look=lambda: hand.register("power_kw"))[0]
@@ -49,7 +50,8 @@ def energy_reading(context: Context) -> None:
         if not hand.go("power_kw", sign * hand.rated_kw).accepted:
             context.doubt(id, "the device refused the order")
             return
-        hand.wait(SETTLE_S)
+        still = context.series(f"{name}_before", *POWER_COLUMNS)
+        hand.steady(still, SETTLE_S, REST_S, STILL * hand.rated_kw)
         series = context.series(name, *LEG_COLUMNS)
         count, begun = Count(hand, sign), hand.register(name)
         end_s = hand.clock.now_s() + COUNT_S
