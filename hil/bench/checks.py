@@ -64,9 +64,8 @@ TOLERANCE = 1e-9
 
 def of_device(read: Read) -> Iterator[Fault]:
     """Yield what is wrong with one device: files, map, and what the map says to the rest."""
-    if read.lost:  # else pydantic has said so
-        for text in read.entry.contradictions(read.lost):
-            yield read.place, "does not fit together", text
+    for text in read.entry.contradictions(read.lost):
+        yield read.place, "does not fit together", text
     yield from _files(read)
     if not read.has("map"):
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -86,11 +86,24 @@ def partly(model: type[M], row: dict[str, Any]) -> tuple[M, frozenset[str]]:
                 lost.add(name)
             continue
         try:
-            field: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, info])
+            field: TypeAdapter[Any] = TypeAdapter(cast(Any, Annotated[info.annotation, info]))
             values[name] = field.validate_python(row[name])
         except ValidationError:
-            lost.add(name)
+            part = _part(info, row[name])
+            if part is None:
+                lost.add(name)
+            else:
+                values[name] = part
     return model.model_construct(**values), frozenset(lost)
+
+
+def _part(info: FieldInfo, value: Any) -> BaseModel | None:
+    """Return a section of which every field is well, though they do not fit together."""
+    sections = list(_sections(info.annotation))
+    if len(sections) != 1 or not isinstance(value, dict):
+        return None
+    part, lost = partly(sections[0], value)
+    return None if lost or set(value) - set(sections[0].model_fields) else part
 
 
 def _place(location: Sequence[int | str], data: Any) -> str:

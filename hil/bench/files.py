@@ -70,7 +70,8 @@ def read_bench(data: dict[str, Any], file: str, folder: Path) -> BenchFile:
     locks = list(_readable(data, "interlock", TypeAdapter(Interlock)))
     problems += _interlock(locks, devices, instruments, data, file)
     if problems or bench is None:
-        raise InputProblems(problems)
+        # A rule that pydantic came to as well is told once.
+        raise InputProblems(dict.fromkeys(problems))
     return bench
 
 
