@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from hil.registers.schema import RegisterMap, Source, WirePoint
 
 __all__ = [
-    "at_other_address", "counted_from_one", "filled_gaps", "of_other_type", "scaled",
-    "turned_sign", "with_limits", "with_order", "with_text", "with_values", "without",
-    "without_read", "without_write",
+    "answering_for_others", "at_other_address", "counted_from_one", "filled_gaps",
+    "of_other_maker", "of_other_type", "scaled", "turned_sign", "with_limits", "with_order",
+    "with_text", "with_values", "without", "without_read", "without_write",
 ]  # fmt: skip
 
 
@@ -87,6 +87,17 @@ def without_read(one: RegisterMap, name: str) -> RegisterMap:
 def filled_gaps(one: RegisterMap) -> RegisterMap:
     """Return a map that answers reads over registers that do not exist, with 0."""
     return one.model_copy(update={"gaps": "zero"})
+
+
+def of_other_maker(one: RegisterMap) -> RegisterMap:
+    """Return a map that names another vendor and product in function 43/14."""
+    other = one.identity.model_copy(update={"vendor": "somebody", "product": "something"})
+    return one.model_copy(update={"identity": other})
+
+
+def answering_for_others(one: RegisterMap) -> RegisterMap:
+    """Return a map that meets unit numbers which are not there with a gateway's exception."""
+    return one.model_copy(update={"unknown_unit": "gateway"})
 
 
 def _source(one: RegisterMap, name: str) -> Source:

@@ -6,13 +6,14 @@ Every fault's size is our choice (assumed): well beyond what a good device of th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twin.assets.environment import Environment
-from twin.assets.manners import FOREVER_MS
+from twin.assets.manners import FOREVER_MS, Active
 from twin.assets.storage import Storage
 from twin.clock import SECOND_MS
 from twin.kernels import battery
@@ -20,8 +21,8 @@ from twin.record.columns import Columns
 from twin.units import SECONDS_PER_HOUR
 
 __all__ = [
-    "Creeping", "HalfPower", "KeepsCommand", "Lossy", "Overfull", "Short", "SlowTurn", "Sluggish",
-    "Uncalibrated",
+    "Creeping", "Deaf", "HalfPower", "KeepsCommand", "Lossy", "Misreading", "Overcounting",
+    "Overfull", "Short", "SlowTurn", "Sluggish", "Uncalibrated",
 ]  # fmt: skip
 
 F8 = NDArray[np.float64]
@@ -134,17 +135,49 @@ class Short(Storage):
 
 
 class Lossy(Storage):
-    """Loses `LOST` of the energy that it discharges, on top of what a good one loses."""
+    """Loses `LOST` of the energy that it charges, on top of what a good one loses."""
 
-    LOST: ClassVar[float] = 0.25
+    LOST: ClassVar[float] = 0.2
 
     def step(self, start_ms: int, seconds: int, env: Environment) -> None:
-        """Advance; what leaves the terminals costs the cells more than it should."""
-        before_kws = self.state["grid_out_kws"].copy()
+        """Advance; of what comes in at the terminals a part never reaches the cells."""
+        before_kws = self.state["grid_in_kws"].copy()
         super().step(start_ms, seconds, env)
-        given_kwh = (self.state["grid_out_kws"] - before_kws) / SECONDS_PER_HOUR
-        soc = self.state["soc"] - self.LOST * given_kwh / self.true_kwh
-        self.state["soc"] = np.maximum(soc, np.minimum(self.state["soc"], self.soc_min))
+        taken_kwh = (self.state["grid_in_kws"] - before_kws) / SECONDS_PER_HOUR
+        charging = self.state["pcs_kw"] < 0.0
+        self.state["soc"] -= np.where(charging, self.LOST * taken_kwh / self.true_kwh, 0.0)
+
+
+class Overcounting(Storage):
+    """Counts `GAIN` times the energy that it moves."""
+
+    GAIN: ClassVar[float] = 1.04
+
+    def read(self, out: F8) -> None:
+        """Write the points; its counters run too fast."""
+        super().read(out)
+        for name in ("charged_today_kwh", "discharged_today_kwh"):
+            out[_row(self, name)] *= self.GAIN
+
+
+class Misreading(Storage):
+    """Shows `GAIN` times its power."""
+
+    GAIN: ClassVar[float] = 1.04
+
+    def read(self, out: F8) -> None:
+        """Write the points; power is shown too large."""
+        super().read(out)
+        out[_row(self, "power_kw")] *= self.GAIN
+
+
+class Deaf(Storage):
+    """Never notices that the heartbeat has stopped, whatever its maker states."""
+
+    def behave(self, active: Active, now_ms: int) -> None:
+        """Take the manners but for the heartbeat."""
+        rest = [(replace(manner, heartbeat_s=None), rows) for manner, rows in active]
+        super().behave(rest, now_ms)
 
 
 class Overfull(Storage):
@@ -165,14 +198,14 @@ class Overfull(Storage):
 
 
 class KeepsCommand(Storage):
-    """Never lets go of a command: neither its timer nor silence ends it."""
+    """Takes a reversion time and never keeps it."""
 
-    def expire(self, env: Environment) -> None:
-        """Do nothing."""
+    def obey(self, point: int, rows: NDArray[np.int64], values: F8, now_ms: int) -> None:
+        """Obey; a command that stands ends by itself no more."""
+        super().obey(point, rows, values, now_ms)
+        commanded = rows[self.state["remote"][rows] > 0.0]
+        self.state["remote_until_ms"][commanded] = FOREVER_MS
 
-    def fall_back(self, now_ms: int) -> None:
-        """Do nothing."""
 
-    def next_fall_back_ms(self) -> int:
-        """Return `FOREVER_MS`."""
-        return FOREVER_MS
+def _row(kind: Storage, name: str) -> int:
+    return [point.name for point in kind.points].index(name)
