@@ -11,12 +11,13 @@ from typing import Literal
 
 import serial
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient, ModbusTlsClient
+from pymodbus.exceptions import ConnectionException
 
 from twin.errors import InputProblems, Problem
 
 __all__ = ["Connection", "LineSpec", "connection", "tls_context", "why_not"]
 
-Connection = ModbusTcpClient | ModbusTlsClient | ModbusSerialClient
+MOST_BYTES = 4096
 Trace = Callable[[bool, bytes], bytes]
 
 
@@ -57,6 +58,37 @@ class LineSpec:
         return f"{'tls:' if self.transport == 'tls' else ''}{self.host}:{self.port}"
 
 
+class _Waiting(ModbusTcpClient):
+    """Waits for data in the socket: pymodbus's select knows no descriptor above 1023.
+
+    A testbed that serves thousands of devices has more.
+    """
+
+    def recv(self, size: int | None) -> bytes:
+        """Return what has come, nothing at the time-out; ConnectionException at the end."""
+        one = self.socket
+        if one is None:
+            raise ConnectionException(str(self))
+        try:
+            one.settimeout(self.comm_params.timeout_connect)
+            data = one.recv(MOST_BYTES if size is None else size)
+        except TimeoutError:
+            return b""
+        except OSError:
+            data = b""
+        if data == b"":
+            self.close()  # type: ignore[no-untyped-call]
+            raise ConnectionException(str(self))
+        return data
+
+
+class _Secret(_Waiting, ModbusTlsClient):
+    """The same inside TLS."""
+
+
+Connection = ModbusTcpClient | ModbusSerialClient
+
+
 def connection(spec: LineSpec, trace: Trace) -> Connection:
     """Return a client that is not connected and asks nothing twice.
 
@@ -68,11 +100,11 @@ def connection(spec: LineSpec, trace: Trace) -> Connection:
             timeout=spec.timeout_s, retries=0, trace_packet=trace,
         )  # fmt: skip
     if spec.transport == "tls":
-        return ModbusTlsClient(
+        return _Secret(
             spec.host, port=spec.port, sslctx=tls_context(spec), timeout=spec.timeout_s,
             retries=0, trace_packet=trace,
         )  # fmt: skip
-    return ModbusTcpClient(
+    return _Waiting(
         spec.host, port=spec.port, timeout=spec.timeout_s, retries=0, trace_packet=trace
     )
 

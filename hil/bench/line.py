@@ -32,6 +32,8 @@ logging.getLogger("pymodbus.logging").addHandler(logging.NullHandler())
 READ = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 EXCEPTION = 0x80
 ON, OFF = 0xFF00, 0x0000
+# Descriptors that select can tell (FD_SETSIZE).
+SELECTED = 1024
 T = TypeVar("T")
 
 
@@ -103,6 +105,15 @@ class Wire:
         with self.lock:
             if not self.client.connect():
                 raise LineDown(self.spec.place, why_not(self.spec))
+            one = self.client.socket
+            if self.spec.transport == "rtu" and one is not None and one.fileno() >= SELECTED:
+                number = one.fileno()
+                self._end()
+                raise LineDown(
+                    self.spec.place,
+                    f"descriptor {number}: pyserial waits with select, which knows none from "
+                    f"{SELECTED} on; open the line before thousands of sockets",
+                )
 
     def close(self) -> None:
         """End the connection; the next request opens it anew."""

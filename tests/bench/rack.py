@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from hil.bench.clock import WallClock
 from hil.bench.device import BenchDevice
 from hil.bench.envelope import Envelope
-from hil.bench.journal import Journal
+from hil.bench.journal import Journal, read_journal
 from hil.bench.line import Line, LineSpec
 from hil.registers.bank import Group, KindValues, RegisterBank
 from hil.registers.files import shipped_maps
@@ -88,7 +88,9 @@ def device(
     **more: Any,
 ) -> BenchDevice:
     """Return a device on a TCP line; its line is ended by the caller."""
-    line = Line(LineSpec(host=endpoint.address, port=endpoint.port, timeout_s=0.5))
+    line = Line(
+        LineSpec(host=endpoint.address, port=endpoint.port, timeout_s=more.pop("timeout_s", 0.5))
+    )
     chosen = storage_map() if one is None else one
     limits = Envelope(-RATED_KW, RATED_KW) if envelope is None else envelope
     return BenchDevice(
@@ -98,9 +100,4 @@ def device(
 
 
 def entries(path: Path, kind: str) -> list[Mapping[str, Any]]:
-    from hil.bench.journal import read_journal
-
     return [row for row in read_journal(path) if row["entry"] == kind]
-
-
-Reads = Callable[[], float]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import socket
 import struct
 import threading
@@ -28,6 +31,8 @@ from twin.errors import InputProblems
 
 TRANSPORTS = ("tcp", "tls", "rtu")
 TIMEOUT_S = 0.3
+# Descriptors beyond what select can tell.
+MANY = 1100
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +240,29 @@ def test_units_of_one_gateway_share_its_connection() -> None:
         assert [identity_of(one)["application"] for one in lines] == ["rack-0", "rack-1"]
         assert server.stats()["open"] == 1
         wire.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_process_with_thousands_of_sockets_can_have_a_bench(
+    transport: str, certificates: dict[str, Identity]
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = MANY + 200
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
+    with line_to(transport, certificates) as (_, line, _), contextlib.ExitStack() as stack:
+        line.close()
+        first = os.open(os.devnull, os.O_RDONLY)
+        stack.callback(os.close, first)
+        while (taken := os.dup(first)) < MANY:
+            stack.callback(os.close, taken)
+        os.close(taken)
+        if transport == "rtu":
+            with pytest.raises(LineDown, match="open the line before thousands of sockets"):
+                line.read("input", 256, 2)
+            return
+        assert line.read("input", 256, 2) == [0, 5000]  # by a connection beyond them all
+        line.write("holding", 0, [0, 100])
 
 
 def test_two_threads_on_one_line_get_their_own_answers() -> None:
