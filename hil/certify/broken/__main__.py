@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from hil.certify.broken import BROKEN, GOOD
-from hil.certify.broken.table import Row, tried, written
+from hil.certify.broken.table import row_of, written
 from hil.certify.suites import SUITES
 from twin.city.spelling import did_you_mean
 
@@ -39,18 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Most of a run is waiting for answers that do not come, so that more jobs than cores pay.
     with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
         rows = []
-        for row in pool.map(_row, tasks):
+        for row in pool.map(row_of, tasks):
             rows.append(row)
             said = ", ".join(row.failed) or "nothing failed"
             sys.stderr.write(f"{row.device} seed {row.seed}, {row.wall_s:.1f} s: {said}\n")
     sys.stdout.write(written(rows))
     sys.stdout.write(f"{time.monotonic() - begun_s:.0f} s\n")
     return 0 if all(row.right for row in rows) else 1
-
-
-def _row(task: tuple[str, int, Sequence[str] | None]) -> Row:
-    name, seed, suites = task
-    return tried(DEVICES[name], seed, suites)
 
 
 if __name__ == "__main__":

@@ -94,12 +94,13 @@ class SlowTurn(_Reaching):
     def reach(self, wanted_kw: F8) -> F8:
         """Return 0 while it rests."""
         state, side = self.state, np.sign(wanted_kw)
-        turning = (side != 0.0) & (state["side"] != 0.0) & (side != state["side"])
+        turning = side * state["side"] < 0.0
         fresh = turning & (state["rest_s"] == 0.0)
         state["rest_s"] = np.where(fresh, self.REST_S, np.maximum(state["rest_s"] - 1.0, 0.0))
-        done = turning & ~fresh & (state["rest_s"] == 0.0)
-        state["side"] = np.where(done | (state["side"] == 0.0), side, state["side"])
-        return np.where(turning & ~done, 0.0, wanted_kw)
+        done = ~turning | (~fresh & (state["rest_s"] == 0.0))
+        # Whoever stands still already has had his rest.
+        state["side"] = np.where(done, side, state["side"])
+        return np.where(done, wanted_kw, 0.0)
 
 
 class Uncalibrated(_Reaching):

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hil.certify.broken import BROKEN, GOOD
 from hil.certify.broken.specimen import Specimen
 from hil.certify.measurement import Outcome
 from hil.certify.runner import certify
 from hil.certify.subject import Subject
 from hil.certify.suites import SUITES
 
-__all__ = ["Row", "failures", "suites_of", "tried", "written"]
+__all__ = ["Row", "failures", "row_of", "suites_of", "tried", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,12 @@ def tried(one: Specimen, seed: int, suites: Sequence[str] | None = None) -> Row:
     failed = failures(lambda journal: one.subject(journal, seed), chosen, seed)
     finder = one.finder if one.finder.partition(".")[0] in chosen else ""
     return Row(one.name, seed, finder, one.along, failed, time.monotonic() - begun_s)
+
+
+def row_of(task: tuple[str, int, Sequence[str] | None]) -> Row:
+    """Return `tried` of a device by name, seed and suites; a task for another process."""
+    name, seed, suites = task
+    return tried({**BROKEN, **GOOD}[name], seed, suites)
 
 
 def written(rows: Sequence[Row]) -> str:
