@@ -75,7 +75,7 @@ def choices(config: pytest.Config, item: pytest.Item) -> list[Choice]:
         there = ", ".join(f"{d.name} ({d.register_map().kind})" for d in bench.devices)
         what = " ".join(t for t in (kind, "" if map_ is None else f"with map {map_}") if t)
         return [Choice("no-device", skip=f"no {what} on bench {bench.name}: it has {there}")]
-    if config.getoption("--devices") == "each":
+    if config.getoption("--bench-devices") == "each":
         return [Choice(name, candidates=(name,)) for name in names]
     return [Choice(f"bench-{kind or 'any'}", candidates=tuple(names))]
 

@@ -17,7 +17,7 @@ from twin.run import Prepared, RunResult, prepare, run_scenario
 from twin.scenario.build import calibrated, warmed
 from twin.scenario.files import find_scenario
 
-__all__ = ["City", "city_of"]
+__all__ = ["City", "city_of", "warm_city"]
 
 DEFAULT_CITY = "tiny"
 
@@ -68,7 +68,7 @@ def city_of(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> 
     scenario, assignments = (given[0], tuple(given[1:])) if given else (DEFAULT_CITY, ())
     evidence = TestEvidence(request, factory, "city")
     try:
-        prepared = _warm(scenario, assignments)
+        prepared = warm_city(scenario, assignments)
     except InputProblems as error:
         pytest.fail("\n".join(str(p) for p in error.problems), pytrace=False)
     evidence.say_all({
@@ -79,7 +79,7 @@ def city_of(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> 
 
 
 @cache
-def _warm(scenario: str, assignments: tuple[str, ...]) -> Prepared:
+def warm_city(scenario: str, assignments: tuple[str, ...]) -> Prepared:
     """Return a scenario calibrated and warm, with the beats of the wire; once a process."""
     found = prepare(find_scenario(scenario), assignments)
     return beats(replace(found, built=warmed(calibrated(found.built))))

@@ -28,7 +28,7 @@ class TestEvidence:
     Parameters
     ----------
     request : of a fixture of the test
-    factory : makes the folder where ``--evidence`` names none
+    factory : makes the folder where ``--device-evidence`` names none
     topic : first part of the properties' names, and name of the folder
     """
 
@@ -39,7 +39,7 @@ class TestEvidence:
     ) -> None:
         self.item: pytest.Item = request.node
         self.topic = topic
-        kept = request.config.getoption("--evidence")
+        kept = request.config.getoption("--device-evidence")
         if kept is None:
             self.folder = factory.mktemp(f"{topic}-", numbered=True)
             return

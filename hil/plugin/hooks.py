@@ -51,11 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--bench-dry-run", action="store_true", help="read the bench's devices, write nothing"
     )  # fmt: skip
     group.addoption(
-        "--devices", choices=("any", "each"), default="any",
+        "--bench-devices", choices=("any", "each"), default="any",
         help="of several equal devices on the bench a test takes any free one, or runs on each",
     )  # fmt: skip
     group.addoption(
-        "--evidence", metavar="DIR", help="keep frames and journals of tests here"
+        "--device-evidence", metavar="DIR", help="keep frames and journals of tests here"
     )  # fmt: skip
 
 
