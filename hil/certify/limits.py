@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from hil.certify.measurement import Measurement
 
-__all__ = ["limits_sha256", "measurements"]
+__all__ = ["limits_bytes", "limits_sha256", "measurements"]
 
 GRADES = ("A", "B", "C", "D", "GK", "assumed")
 COMPARISONS = ("<=", ">=", "within", "==", "figure")
@@ -29,11 +29,12 @@ def measurements(suite: str) -> dict[str, Measurement]:
 
 def limits_sha256() -> str:
     """Return the SHA-256 of the file of limits, in hexadecimal."""
-    return hashlib.sha256(_data()).hexdigest()
+    return hashlib.sha256(limits_bytes()).hexdigest()
 
 
 @cache
-def _data() -> bytes:
+def limits_bytes() -> bytes:
+    """Return the file of limits as it is."""
     return files("hil.certify").joinpath("limits.toml").read_bytes()
 
 
@@ -41,7 +42,7 @@ def _data() -> bytes:
 def _all() -> Mapping[str, Mapping[str, Measurement]]:
     return {
         suite: {id: _one(f"{suite}.{id}", id, row) for id, row in rows.items()}
-        for suite, rows in tomllib.loads(_data().decode("utf-8")).items()
+        for suite, rows in tomllib.loads(limits_bytes().decode("utf-8")).items()
     }
 
 

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hil.certify.evidence import write_json
-from hil.certify.limits import limits_sha256
-from hil.certify.said import map_sha256
+from hil.certify.limits import limits_bytes, limits_sha256
+from hil.certify.said import map_bytes, map_sha256
 from hil.certify.subject import Subject
 from twin.errors import InputProblems, Problem
 
 __all__ = ["JOURNAL_FILE", "RUN_FILE", "begin_folder", "check_folder"]
 
 RUN_FILE, JOURNAL_FILE = "run.json", "journal.jsonl"
+MAP_FILE, LIMITS_FILE = "map.json", "limits.toml"
 
 
 def begin_folder(out: Path, suite: str, subject: Subject, seed: int, resume: bool) -> str:
@@ -34,6 +35,9 @@ def begin_folder(out: Path, suite: str, subject: Subject, seed: int, resume: boo
     check_folder(out, resume)
     out.mkdir(parents=True, exist_ok=True)
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    # What was claimed and what it is held against lie beside the evidence, to be looked at.
+    (out / MAP_FILE).write_bytes(map_bytes(subject.map))
+    (out / LIMITS_FILE).write_bytes(limits_bytes())
     write_json(path, {**what, "started": started})
     return started
 

@@ -12,16 +12,20 @@ from hil.certify.record import InstrumentRecord, SubjectRecord
 from hil.certify.subject import Subject
 from hil.registers.schema import RegisterMap
 
-__all__ = ["instruments_of", "map_sha256", "subject_record", "versions"]
+__all__ = ["instruments_of", "map_bytes", "map_sha256", "subject_record", "versions"]
 
 TOOLS = ("suitwin", "numpy", "numba", "pymodbus", "pyserial")
 
 
-def map_sha256(one: RegisterMap) -> str:
-    """Return the SHA-256 of a map as canonical JSON: keys in order, defaults left out."""
+def map_bytes(one: RegisterMap) -> bytes:
+    """Return a map as canonical JSON: keys in order, defaults left out."""
     data = one.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def map_sha256(one: RegisterMap) -> str:
+    """Return the SHA-256 of a map as canonical JSON."""
+    return hashlib.sha256(map_bytes(one)).hexdigest()
 
 
 def subject_record(subject: Subject) -> SubjectRecord:

@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from hil.certify.emulated import emulated
+from hil.certify.issue import issue
+from hil.certify.keys import load_signers
 from hil.certify.measurement import Outcome, Taken
 from hil.certify.record import CertificationRecord
 from hil.certify.runfolder import JOURNAL_FILE, check_folder
@@ -43,16 +45,20 @@ def certify(
         bool, typer.Option("--resume", help="go on with a run that was stopped between steps")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="of whatever is drawn")] = 0,
+    key: Annotated[
+        list[Path] | None, typer.Option(help="private key that signs the certificate; several")
+    ] = None,
 ) -> None:
-    """Run a suite on a device and keep its evidence; status 1 when anything fails."""
+    """Run a suite on a device, keep its evidence, sign; status 1 when anything fails."""
     found: list[Problem] = []
     if suite not in SUITES:
         allowed = ", ".join(SUITES) + did_you_mean(suite, SUITES)
         found.append(Problem("--suite", "suite", suite, allowed))
     folder = Path("out/certify") / f"{_plain(device)}-{suite}" if out is None else out
     attempt(found, lambda: check_folder(folder, resume))
+    signers = attempt(found, lambda: load_signers(key or []))
     subject = attempt(found, lambda: _subject(device, folder / JOURNAL_FILE, seed))
-    if found or subject is None:
+    if found or subject is None or signers is None:
         raise InputProblems(found)
     try:
         with subject as one:
@@ -61,7 +67,11 @@ def certify(
         raise RunBroken(
             f"stopped; finished steps stand in {folder}: --resume goes on with them"
         ) from None
+    certificate = issue(folder, signers)
     _show(record, folder)
+    by = ", ".join(s.public_key.keyid[:12] for s in signers)
+    signed = f"signed by {by}" if signers else "not signed: hil sign"
+    OUT.print(f"{certificate} ({signed}), page and JUnit file beside it", highlight=False)
     if record.outcome is Outcome.FAIL:
         raise typer.Exit(1)
 
