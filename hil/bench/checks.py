@@ -60,6 +60,11 @@ class Read:
 
 SERIAL = "a serial line such as /dev/ttyUSB0, or a pseudo-terminal"
 TOLERANCE = 1e-9
+# What is of the connection, not of the unit.
+ALIKE = (
+    "baud", "parity", "stopbits", "single_client", "certificate", "ca", "timeout_s", "gap_s",
+    "settle_s",
+)  # fmt: skip
 
 
 def of_device(read: Read) -> Iterator[Fault]:
@@ -213,9 +218,8 @@ def among_devices(devices: Sequence[Read]) -> Iterator[Fault]:
             if first is not read:
                 taken = f"unit {number} at {where}, as {first.place}"
                 yield place, taken, "a line or a unit number of its own"
-        how = (entry.baud, entry.parity, entry.stopbits, entry.single_client,
-               entry.certificate, entry.ca)  # fmt: skip
+        how = tuple(getattr(entry, name) for name in ALIKE)
         earlier, its = wires.setdefault(where, (read, how))
         if its != how:
-            allowed = "baud, parity, stopbits, certificates and single_client alike on one line"
+            allowed = "serial settings, times, certificates and single_client alike on one line"
             yield place, f"reaches {where} otherwise than {earlier.place}", allowed

@@ -33,6 +33,9 @@ class LineSpec:
     baud, parity, stopbits : of the serial line
     unit : 1 to 247, by TCP 0 to 255
     timeout_s : for a connection, and for each answer
+    gap_s : from an answer to the next request at least; some devices lose what comes sooner
+        (evcc-io/evcc#32235: 50 ms)
+    settle_s : from a connection to the first request (Akulatraxas/ha-modbusproxy#8: 1 to 2 s)
     ca : PEM file of who signed the device's certificate (or the certificate itself), TLS
     certificate, key : PEM files of our own certificate, where the device asks for one
     """
@@ -49,6 +52,8 @@ class LineSpec:
     ca: str = ""
     certificate: str = ""
     key: str = ""
+    gap_s: float = 0.0
+    settle_s: float = 0.0
 
     @property
     def place(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hil.bench.blocks import blocks
 from hil.bench.clock import Clock
 from hil.bench.envelope import Cut, Envelope
-from hil.bench.errors import Refused
+from hil.bench.errors import LineDown, LineError, Refused
 from hil.bench.gate import Gate, Permit
 from hil.bench.identity import identity_of
 from hil.bench.journal import Journal
@@ -269,28 +269,37 @@ class BenchDevice:
             self.clock.sleep(period_s)
 
     def to_safe_state(self, reason: str) -> list[Written]:
-        """Tell the device its safe state, at once and whatever the ramp; the first refusal ends it.
+        """Tell the device its safe state, at once and whatever the ramp.
 
-        Raises as `write` does.
+        A refusal is an outcome, and what comes after it is told all the same; so is what comes
+        after a request without an answer, which is raised in the end.
         """
         self.journal.record(
             "safe_state", self.name, reason=reason, values=self.safe_state,
             at_s=self.clock.now_s(),
         )  # fmt: skip
-        steps: list[list[tuple[WirePoint, Value]]] = [
-            [(self.map.point(name), value)] for name, value in self.safe_state.items()
-        ]
-        return self._in_turn(steps, safe=True)
+        found: list[Written] = []
+        first: LineError | None = None
+        for name, value in self.safe_state.items():
+            try:
+                found += self._write([(self.map.point(name), value)], True, {})
+            except LineDown:
+                raise
+            except LineError as error:
+                first = error if first is None else first
+        if first is not None:
+            raise first
+        return found
 
     def _in_turn(
         self,
         steps: Sequence[Sequence[tuple[WirePoint, Value]]],
         more: Mapping[str, object] | None = None,
-        safe: bool = False,
     ) -> list[Written]:
+        """Write one step after the other; the first refusal ends it."""
         found: list[Written] = []
         for step in steps:
-            found += self._write(step, safe, more or {})
+            found += self._write(step, False, more or {})
             if not found[-1].accepted:
                 break
         return found

@@ -8,6 +8,7 @@ sent. What is not certain to be inside is not sent.
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -76,6 +77,7 @@ class Gate:
         self.device, self.meanings, self.envelope = device, meanings, envelope
         self.journal, self.clock = journal, clock
         self._line, self._permit = line, permit
+        self._lock = threading.RLock()
         self._orders: dict[str, _Order] = {}
         self._measured: tuple[float, float] | None = None  # power [kW], when [s]
 
@@ -108,6 +110,10 @@ class Gate:
         """
         if function in READING or (function == DIAGNOSTICS and _harmless(data)):
             return self._line.raw(function, data)
+        with self._lock:
+            return self._raw(function, data)
+
+    def _raw(self, function: int, data: bytes) -> bytes:
         self._permit()
         place = _target(function, data)
         if place is None and _could_touch(function):
@@ -142,14 +148,15 @@ class Gate:
         Forbidden : nothing was sent
         LineError : as `Line.write` does
         """
-        self._permit()
-        self._check(table, address, list(words), safe)
-        number = self.journal.record(
-            "write", self.device, table=table, address=address, words=list(words),
-            at_s=self.clock.now_s(), **(more or {}),
-        )  # fmt: skip
-        self._told(number, lambda: self._line.write(table, address, words))
-        self._note(table, address, list(words))
+        with self._lock:
+            self._permit()
+            self._check(table, address, list(words), safe)
+            number = self.journal.record(
+                "write", self.device, table=table, address=address, words=list(words),
+                at_s=self.clock.now_s(), **(more or {}),
+            )  # fmt: skip
+            self._told(number, lambda: self._line.write(table, address, words))
+            self._note(table, address, list(words))
 
     def cut(self, name: str, value: float) -> tuple[float, Cut | None]:
         """Return what may be written to a point instead of `value`, and how power was cut."""
@@ -171,10 +178,12 @@ class Gate:
         for point in self._touched(table, address, len(words)):
             if self.meanings.sign(point.name) != 0.0:
                 self._inside(point, self._becomes(point, table, address, words), safe)
+            if safe:  # its values have been told already, and nothing may hold it back
+                continue
             for command in self.meanings.enables.get(point.name, ()):
                 value = decode(point, self.map.order, self._becomes(point, table, address, words))
                 if value == float(command.on):
-                    self._enabled(command, table, address, words, safe)
+                    self._enabled(command, table, address, words)
 
     def _inside(self, point: WirePoint, words: Sequence[int], safe: bool) -> None:
         power_kw = self._power(point, words)
@@ -192,16 +201,14 @@ class Gate:
                 f"{low:g} to {high:g} kW now"
             )
 
-    def _enabled(
-        self, command: Command, table: TableName, address: int, words: list[int], safe: bool
-    ) -> None:
+    def _enabled(self, command: Command, table: TableName, address: int, words: list[int]) -> None:
         """Hold what a switch would put in force against the envelope."""
         if self.meanings.sign(command.value) == 0.0:
             return
         for name in (command.value, command.low):
             if name is not None:
                 point = self.map.point(name)
-                self._inside(point, self._becomes(point, table, address, words), safe)
+                self._inside(point, self._becomes(point, table, address, words), safe=False)
 
     def _check_broken(self, function: int, data: bytes) -> None:
         """Raise Forbidden where a malformed write might reach a point that orders power."""

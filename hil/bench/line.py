@@ -4,6 +4,9 @@ pymodbus carries it. Nothing is asked twice: a request goes out once, and what b
 said. Answers are held against the request by `hil.bench.answers` from the frames themselves,
 which pymodbus shows through its ``trace_packet``. Units behind one gateway or on one serial line
 share its `Wire`.
+
+On a serial line a request that was not answered is followed by a silence as long as the time-out,
+in which a late answer is thrown away; a device that is slower still needs a longer time-out.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import logging
 import struct
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -90,21 +94,31 @@ class Wire:
     ----------
     spec : whose unit is of no account
     frames : where every frame goes; None: a log of its own
+
+    Attributes
+    ----------
+    pause_s : least time from an answer to the next request, which some devices want [s]
     """
 
     def __init__(self, spec: LineSpec, frames: FrameLog | None = None) -> None:
         self.spec = spec
         self.frames = FrameLog() if frames is None else frames
         self.lock = threading.RLock()
+        self.pause_s = spec.gap_s
         self._sent, self._pieces = b"", b""
         self.client = connection(spec, self._trace)
         self._known: set[int] = set()
+        # Nothing is sent sooner [s, monotonic].
+        self._free_s = 0.0
 
     def open(self) -> None:
         """Open the connection, where it is not open; raises LineDown."""
         with self.lock:
+            if self.client.connected:
+                return
             if not self.client.connect():
                 raise LineDown(self.spec.place, why_not(self.spec))
+            self._not_before(self.spec.settle_s)
             one = self.client.socket
             if self.spec.transport == "rtu" and one is not None and one.fileno() >= SELECTED:
                 number = one.fileno()
@@ -134,6 +148,7 @@ class Wire:
             if function not in self._known:
                 self._known.add(function)
                 self.client.register(type(f"_Raw{function}", (_Raw,), {"function_code": function}))
+            time.sleep(max(self._free_s - time.monotonic(), 0.0))
             self._sent = self._pieces = b""
             lost: ConnectionException | None = None
             try:
@@ -143,6 +158,7 @@ class Wire:
             except (ModbusException, OSError, ValueError, LookupError, struct.error):
                 pass  # what came is looked at below
             got, self._pieces = self._pieces, b""
+            self._not_before(self.pause_s)
             if got:
                 self.frames.add(self.spec.place, False, got)
             return self._answer(got, lost)
@@ -166,7 +182,14 @@ class Wire:
                 "the other end has closed the connection"
                 + (hint if self.spec.transport == "tls" else ""),
             ) from None
+        if self.spec.transport == "rtu":
+            # An answer on a serial line has no number: a late one would be taken for the next.
+            self._not_before(self.spec.timeout_s)
         raise NoAnswer(place, f"no answer within {self.spec.timeout_s:g} s")
+
+    def _not_before(self, seconds: float) -> None:
+        """Let nothing be sent within the next seconds."""
+        self._free_s = max(self._free_s, time.monotonic() + seconds)
 
     def _trace(self, sending: bool, data: bytes) -> bytes:
         """Take note of a frame; what is received comes again with every piece of it."""

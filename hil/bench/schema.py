@@ -102,6 +102,12 @@ class DeviceEntry(Part):
     timeout_s: Annotated[float, Field(gt=0.0, le=60.0)] = Field(
         default=1.0, description="for a connection and for each answer [s]"
     )
+    gap_s: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
+        default=0.0, description="from an answer to the next request at least [s]"
+    )
+    settle_s: Annotated[float, Field(ge=0.0, le=60.0)] = Field(
+        default=0.0, description="from a connection to the first request [s]"
+    )
     ca: str = Field(default="", description="PEM file that vouches for the device, for tls")
     certificate: str = Field(default="", description="PEM file of our own certificate, for tls")
     key: str = Field(default="", description="PEM file of its private key")
@@ -140,7 +146,7 @@ class DeviceEntry(Part):
         return LineSpec(
             self.transport, self.host, port, self.serial, self.baud, self.parity,
             2 if self.stopbits == 2 else 1, unit, self.timeout_s, self.ca, self.certificate,
-            self.key,
+            self.key, self.gap_s, self.settle_s,
         )  # fmt: skip
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""``hil bench check | read``: look at a bench and write nothing."""
+"""``hil bench check | read | schema``: look at a bench and write nothing."""
 
 from __future__ import annotations
 
@@ -82,6 +82,12 @@ def read(path: BenchPath, names: Devices = None, as_json: AsJson = False) -> Non
         _print_json(told)
     if not whole:
         raise typer.Exit(1)
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON schema of bench files, for editors."""
+    _print_json(BenchFile.model_json_schema())
 
 
 def _opened(path: Path, names: Sequence[str] | None) -> tuple[BenchFile, list[DeviceEntry]]:

@@ -133,6 +133,27 @@ def test_a_wrong_checksum_is_garbage(certificates: dict[str, Identity]) -> None:
         line.read("input", 256, 2)
 
 
+def test_a_late_serial_answer_is_not_taken_for_the_next(
+    certificates: dict[str, Identity],
+) -> None:
+    with line_to("rtu", certificates, WireManner(late_ms=400.0)) as (_, line, server):
+        with pytest.raises(NoAnswer):
+            line.read("input", 256, 2)
+        server.set_manner(0, None)
+        assert line.read("input", 258, 2) == [0, 10000]
+
+
+def test_a_device_gets_the_pauses_it_needs() -> None:
+    manner = WireManner(min_gap_ms=60.0, settle_ms=150.0)
+    with served(manners={0: manner}) as (_, endpoint):
+        spec = LineSpec(port=endpoint.port, timeout_s=0.2)
+        with _closing(Line(spec)) as hasty, pytest.raises(NoAnswer):
+            hasty.read("input", 256, 2)
+        with _closing(Line(replace(spec, gap_s=0.08, settle_s=0.2))) as patient:
+            for _ in range(3):
+                assert patient.read("input", 256, 2) == [0, 5000]
+
+
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.name)
 def test_no_lie_is_taken_for_an_answer(lie: Lie) -> None:
     def honest(request: bytes) -> bytes:
