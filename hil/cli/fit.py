@@ -20,12 +20,12 @@ from hil.bench.files import load_bench
 from hil.bench.fit.outcome import Fit, fit_recording, write_fit
 from hil.bench.journal import NoJournal
 from hil.bench.recorder import RecordedLine, RecordedMeter, RecordingFile
-from hil.bench.recording import Recording, load_recording
+from hil.bench.recording import load_recording
 from hil.bench.roles import Meter
 from hil.cli.options import to_write
 from hil.registers.kinds import catalogue
 from hil.testbed.exercise import exercise
-from hil.testbed.fitted import replayed
+from hil.testbed.fitted import held_against
 from hil.testbed.stage import Stage
 from twin.assets import KINDS
 from twin.city.spelling import did_you_mean
@@ -153,14 +153,10 @@ def fit(
         raise InputProblems(found)
     one.nameplate |= plate
     result = fit_recording(one, kind, name, str(recording), unit)
-    _replay(one, result)
+    held_against(one, result)
     files = write_fit(result, folder, site)
     _show(result)
     OUT.print(f"wrote {', '.join(str(f) for f in files)}", highlight=False, soft_wrap=True)
-
-
-def _replay(recording: Recording, result: Fit) -> None:
-    result.replay = replayed(recording, result)
 
 
 def _is_name(name: str) -> bool:
@@ -202,7 +198,7 @@ def _show(result: Fit) -> None:
     if result.storage is not None and result.storage.points:
         OUT.print(f"residual of the energy balance: {result.storage.soc_rms:.3%} of SOC over "
                   f"{result.storage.points} moments", highlight=False, soft_wrap=True)  # fmt: skip
-    if result.replay:
+    if "seconds" in result.replay:
         r = result.replay
         OUT.print(
             f"the twin beside the recording, {r['seconds']:g} s: power {r['power_rms_kw']:.3g} kW, "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hil.bench.fit.outcome import Fit
 from hil.bench.fit.parameters import PARAMETERS, Parameter
 from hil.bench.recording import Recording
+from hil.testbed.fitted_cells import refine
 from hil.testbed.stage_world import alone, start_hour
 from twin.assets.storage import Storage
 from twin.clock import SECOND_MS
@@ -17,7 +18,7 @@ from twin.engine.simulation import Simulation
 from twin.kernels import battery
 from twin.record.exchange import SetPoint
 
-__all__ = ["replayed", "take"]
+__all__ = ["held_against", "take"]
 
 F8 = NDArray[np.float64]
 HOUR_S = 3_600
@@ -43,46 +44,56 @@ def take(kind: Storage, row: int, parameters: Mapping[str, Parameter]) -> list[s
     return left
 
 
-def replayed(recording: Recording, fit: Fit, seed: int = 0) -> dict[str, float]:
-    """Return how the twin does beside the recording, with and without the fit's parameters.
+def held_against(recording: Recording, fit: Fit, seed: int = 0) -> None:
+    """Fit a storage station's parameters on the twin itself, and say what then remains.
 
     The twin is told the recorded orders at their moments, from the first one on, and begins at
     the recorded state of charge; its power is held against the recorded one, its true state of
-    charge against the register's.
+    charge against the register's. `fit.replay` then has, as root mean squares:
 
-    Returns
-    -------
-    ``power_rms_kw``, ``soc_rms`` with the parameters, ``plain_power_rms_kw``,
-    ``plain_soc_rms`` with the nameplate alone, ``seconds``; empty where the recording lacks
-    orders, power, state of charge or nameplate
+    ``power_rms_kw``, ``soc_rms`` with the parameters; ``plain_power_rms_kw``, ``plain_soc_rms``
+    by the nameplate alone, with a chance of age; ``seconds``.
+
+    It stays as it was where the recording lacks orders, power, state of charge or nameplate, or
+    is of another kind.
     """
+    nameplate = _nameplate(fit)
+    if fit.kind != "storage" or nameplate is None or not fit.parameters:
+        return
+    plain, fitted = (_station(nameplate, seed) for _ in range(2))
+    take(fitted[1], 0, fit.parameters)
+    refine(recording, fit, fitted[1])
+    take(fitted[1], 0, fit.parameters)
     orders, soc = fit.map.orders, fit.map.series("soc")
     power = recording.references.get("power_kw")
-    plate = {name: fit.nameplate.get(name) for name in ("rated_kw", "capacity_kwh")}
-    if plate["capacity_kwh"] is None and fit.storage is not None:
-        plate["capacity_kwh"] = fit.storage.value("capacity_kwh")
-    nameplate = {n: float(v) for n, v in plate.items() if v is not None and v == v}
-    if fit.kind != "storage" or orders is None or soc is None or power is None:
-        return {}
-    if len(nameplate) < len(plate) or not fit.parameters:
-        return {}
+    if orders is None or soc is None or power is None:
+        return
     # The twin's time is whole seconds: orders enter with the second that begins with them.
     first_s = int(np.floor(orders.time_s[0]))
     last_s = int(min(power[0][-1], first_s + LONGEST_S))
     told = dict(zip(np.floor(orders.time_s).astype(int).tolist(), orders.power_kw, strict=True))
-    begin = float(np.interp(orders.time_s[0], *soc))
-    found: dict[str, float] = {"seconds": float(last_s - first_s)}
-    for prefix, parameters in (("plain_", {}), ("", fit.parameters)):
-        run = alone(Storage, nameplate, seed, start_hour("storage") * HOUR_S * SECOND_MS)
-        kind = run.kinds["storage"]
-        if not isinstance(kind, Storage):
-            return {}
-        take(kind, 0, parameters)
-        kind.state["soc"] = begin
+    fit.replay["seconds"] = float(last_s - first_s)
+    for prefix, (run, kind) in (("plain_", plain), ("", fitted)):
+        kind.state["soc"] = float(np.interp(orders.time_s[0], *soc))
         time_s, power_kw, charge = _run(run, kind, told, (first_s, last_s))
-        found[f"{prefix}power_rms_kw"] = _apart(power, time_s, power_kw)
-        found[f"{prefix}soc_rms"] = _apart(soc, time_s, charge)
-    return found
+        fit.replay[f"{prefix}power_rms_kw"] = _apart(power, time_s, power_kw)
+        fit.replay[f"{prefix}soc_rms"] = _apart(soc, time_s, charge)
+
+
+def _nameplate(fit: Fit) -> dict[str, float] | None:
+    """Return the nameplate, the capacity as fitted where none is registered; None without."""
+    plate = {n: v for n, v in fit.nameplate.items() if n in ("rated_kw", "capacity_kwh")}
+    if "capacity_kwh" not in plate and fit.storage is not None:
+        plate["capacity_kwh"] = fit.storage.value("capacity_kwh")
+    return plate if len(plate) == 2 and np.isfinite(list(plate.values())).all() else None
+
+
+def _station(nameplate: Mapping[str, float], seed: int) -> tuple[Simulation, Storage]:
+    run = alone(Storage, nameplate, seed, start_hour("storage") * HOUR_S * SECOND_MS)
+    kind = run.kinds["storage"]
+    if not isinstance(kind, Storage):
+        raise TypeError("kind storage is the twin's Storage")
+    return run, kind
 
 
 def _run(

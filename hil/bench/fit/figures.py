@@ -62,16 +62,19 @@ def solve(
     starts: Sequence[Sequence[float]],
     low: Sequence[float],
     high: Sequence[float],
+    slopes: Callable[[F8], F8] | None = None,
 ) -> Solution:
     """Return the best least-squares solution from several starts, within bounds.
 
     The interval is that of a linear model about the solution with independent residuals of equal
     size; residuals that hang together make it too narrow, which is for the caller to say.
+    `slopes` gives the Jacobian, float64[n, k]; None: by finite differences.
     """
     best = None
     for start in starts:
+        scale = [max(abs(s), 1e-6) for s in start]
         found = least_squares(
-            residuals, start, bounds=(low, high), x_scale=[max(abs(s), 1e-6) for s in start]
+            residuals, start, "2-point" if slopes is None else slopes, (low, high), x_scale=scale
         )
         if best is None or found.cost < best.cost:
             best = found

@@ -15,7 +15,7 @@ from hil.bench.fit.states import State, constants_of, states_of
 from hil.bench.recording import Recording
 from hil.registers.files import check_map
 from hil.registers.kinds import catalogue, unit_of_column
-from hil.registers.schema import RegisterMap
+from hil.registers.schema import Order, RegisterMap
 from twin.errors import InputProblems, Problem
 from twin.record.exchange import Point
 
@@ -167,7 +167,7 @@ class _Making:
     def constants(self) -> None:
         """Find the nameplate."""
         mine = {n: v for n, v in self.recording.nameplate.items() if n in self.known.columns}
-        found, doubts = constants_of(mine, self.recording.blocks, self.taken)
+        found, doubts = constants_of(mine, self.recording.blocks, self.taken, self._order())
         self.untold += doubts
         for one in found:
             self.taken |= one.candidate.places()
@@ -305,9 +305,8 @@ class _Making:
 
     def finished(self, name: str, source: str, unit: int) -> FittedMap:
         """Return the map, checked, with everything that remains in doubt."""
-        wide = [p["order"] for p in self.points if p.get("order") and p["type"] not in NARROW]
-        order = max(sorted(set(wide)), key=wide.count) if wide else "ABCD"
-        if not wide:
+        order = self._order()
+        if all(p["type"] in NARROW for p in self.points):
             self.untold.append("order of registers: no point takes more than one; ABCD assumed")
         for point in self.points:
             if point.get("order") == order or (
@@ -329,6 +328,13 @@ class _Making:
         return FittedMap(
             check_map(data, f"{name}.json"), self.matches, self.orders, self.doubts, self.untold
         )
+
+    def _order(self) -> Order:
+        """Return the order of most points that take more than one register."""
+        wide: list[Order] = [
+            p["order"] for p in self.points if p.get("order") and p["type"] not in NARROW
+        ]
+        return max(sorted(set(wide)), key=wide.count) if wide else "ABCD"
 
     def _untold_registers(self) -> list[str]:
         """Return what was read and has no meaning yet, as far as it moved."""

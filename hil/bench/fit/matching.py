@@ -117,11 +117,13 @@ def best_match(
     taken : registers that show something else already
     rated_kw : for registers in percent of the rating, None: not known
     """
+    sights = {id(b): _Sight.of(quantity, b) for b in blocks}
     found = [
         match
         for candidate in candidates(blocks)
-        if not candidate.places() & taken
-        and (match := _match(candidate, quantity, rated_kw)) is not None
+        if (sight := sights[id(candidate.block)]) is not None
+        and not candidate.places() & taken
+        and (match := _match(candidate, sight, rated_kw)) is not None
     ]
     if not found:
         return None
@@ -142,14 +144,31 @@ def best_match(
     return _noted(chosen, tuple(rivals.values()), doubts)
 
 
-def _match(candidate: Candidate, quantity: Quantity, rated_kw: float | None) -> Match | None:
-    wanted = quantity.at(candidate.block.time_s)
-    known = np.isfinite(wanted)
-    if int(known.sum()) < LEAST_ROWS:
-        return None
-    raw, wanted = candidate.raw[known], wanted[known]
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """A quantity at the moments of a block at which it is known; `known` are the rows."""
+
+    quantity: Quantity
+    known: NDArray[np.bool_]
+    wanted: F8
+    losses: F8
+
+    @classmethod
+    def of(cls, quantity: Quantity, block: Block) -> _Sight | None:
+        """Return it, None where too little is known."""
+        wanted = quantity.at(block.time_s)
+        known = np.isfinite(wanted)
+        if int(known.sum()) < LEAST_ROWS:
+            return None
+        losses = quantity.losses_at(block.time_s)[known] if quantity.lossy else np.empty(0)
+        return cls(quantity, known, wanted[known], losses)
+
+
+def _match(candidate: Candidate, sight: _Sight, rated_kw: float | None) -> Match | None:
+    quantity, wanted = sight.quantity, sight.wanted
+    raw = candidate.raw[sight.known]
     if quantity.lossy:
-        line = _with_losses(raw, wanted, quantity.losses_at(candidate.block.time_s)[known])
+        line = _with_losses(raw, wanted, sight.losses)
     else:
         line = _counted(raw, wanted) if quantity.counts else _level(raw, wanted)
     if line is None or (line[0] < 0.0 and not quantity.signed):

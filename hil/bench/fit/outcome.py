@@ -85,7 +85,7 @@ def fit_recording(recording: Recording, kind: str, name: str, source: str, unit:
 
 
 def _power(recording: Recording, fitted: FittedMap) -> Quantity | None:
-    """Return the power: of the instrument, else of the device's own register."""
+    """Return the power as the instrument had it."""
     for quantity in known_quantities(recording, fitted.map.kind):
         if quantity.name == "power_kw":
             return quantity

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hil.bench.fit.candidates import BIT_TABLES, Candidate, candidates
 from hil.bench.fit.quantities import Quantity
 from hil.bench.recording import Block
+from hil.registers.schema import Order
 
 __all__ = ["Constant", "State", "constants_of", "flow_states", "states_of"]
 
@@ -116,24 +117,33 @@ def _bit(place: tuple[str, int], state: I8, shown: I8) -> State | None:
 
 
 def constants_of(
-    nameplate: Mapping[str, float], blocks: Sequence[Block], taken: set[tuple[str, int]]
+    nameplate: Mapping[str, float],
+    blocks: Sequence[Block],
+    taken: set[tuple[str, int]],
+    order: Order = "ABCD",
 ) -> tuple[list[Constant], list[str]]:
     """Return where numbers of the nameplate stand, and what could not be told.
 
     A number that stands in several places is taken where it stands beside another number of the
     nameplate, else nowhere: what never changed during the recording may be a limit as well.
     Steps of 0.01 to 10 of the unit are looked at.
+
+    Parameters
+    ----------
+    order : of the device's other points, which goes before others
     """
     places = {
         name: found
         for name, value in nameplate.items()
-        if value > 0.0 and (found := _places(value, blocks, taken))
+        if value > 0.0 and (found := _places(value, blocks, taken, order))
     }
-    chosen, doubts = [], []
+    chosen: list[Constant] = []
+    doubts: list[str] = []
     for name, found in places.items():
         others = [c for other, ones in places.items() if other != name for c, _ in ones]
         beside = [f for f in found if any(_beside(f[0], other) for other in others)]
         kept = found if len(found) == 1 else beside
+        kept = [f for f in kept if not any(f[0].places() & c.candidate.places() for c in chosen)]
         if len(kept) == 1:
             rivals = tuple(_where(c) for c, _ in found if c is not kept[0][0])
             chosen.append(Constant(name, *kept[0], rivals))
@@ -147,7 +157,7 @@ def constants_of(
 
 
 def _places(
-    value: float, blocks: Sequence[Block], taken: set[tuple[str, int]]
+    value: float, blocks: Sequence[Block], taken: set[tuple[str, int]], order: Order
 ) -> list[tuple[Candidate, float]]:
     """Return the places that show a value, each in its likeliest form."""
     fitting: list[tuple[Candidate, float]] = []
@@ -161,7 +171,7 @@ def _places(
             steps = (0.01, 0.1, 1.0, 10.0) if raw >= LEAST_RAW else ()
         close = [step for step in steps if abs(raw * step - value) <= 0.5 * step * (1 + 1e-9)]
         fitting += [(candidate, step) for step in close[:1]]
-    fitting.sort(key=lambda f: (f[0].form.order != "ABCD", -f[0].form.width, f[1]))
+    fitting.sort(key=lambda f: (f[0].form.order != order, -f[0].form.width, f[1]))
     kept: list[tuple[Candidate, float]] = []
     for one in fitting:
         if not any(one[0].places() & other[0].places() for other in kept):

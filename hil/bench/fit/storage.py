@@ -24,7 +24,7 @@ from hil.bench.fit.quantities import Quantity
 from twin.assets.datasheet import Datasheet
 from twin.units import SECONDS_PER_HOUR
 
-__all__ = ["StorageFit", "fit_storage"]
+__all__ = ["StorageFit", "apart", "fit_storage", "together"]
 
 F8 = NDArray[np.float64]
 # Choices of this fit (assumed).
@@ -32,6 +32,7 @@ RUNNING = 0.02  # of the rating: from there on it runs
 STRIDE = 10.0  # of the steps of the SOC register: its rounding is then independent from one to next
 LEAST_SWING = 0.1  # of SOC, or nothing can be told of the capacity
 LEAST_POINTS = 12
+LEAST_DRAWN = 0.1  # of the samples at rest: what is drawn whatever the cooling does
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def fit_storage(
     if swing < LEAST_SWING:
         why = f"SOC moved by {swing:.1%} only; {LEAST_SWING:.0%} are needed"
         return StorageFit((_untold("capacity_kwh", "kWh", why), standing), math.nan, 0, ())
-    kept = _apart(soc_time_s, soc, max(STRIDE * resolution, 0.005))
+    kept = apart(soc, resolution)
     time_s, soc = soc_time_s[kept], soc[kept]
     inside = (time_s >= power.time_s[0]) & (time_s <= power.time_s[-1])
     time_s, soc = time_s[inside], soc[inside]
@@ -102,7 +103,7 @@ def _solved(power: Quantity, time_s: F8, soc: F8, rated_kw: float, standing: Fig
         (1e-3 * rated_kw, 0.0, 0.0, -1.0), (1e3 * rated_kw, 0.5, 0.5, 2.0),
     )  # fmt: skip
     capacity, a, c, _ = found.values
-    wide = found.plus_minus * _together(residuals(found.values))
+    wide = found.plus_minus * together(residuals(found.values))
     both = float(net.max() - net[0]) > 0.1 * capacity and float(net[0] - net.min()) >= 0.0
     loss = a + linear + c
     efficiency = math.sqrt(max(1.0 - loss, 0.0) / (1.0 + loss))
@@ -131,17 +132,21 @@ def _solved(power: Quantity, time_s: F8, soc: F8, rated_kw: float, standing: Fig
 
 
 def _standing(power: Quantity, rated_kw: float) -> Figure:
-    """Return the power that it draws while nothing flows."""
+    """Return the power that it always draws while nothing flows: the least that was seen.
+
+    Cooling comes and goes on top of it.
+    """
     idle = np.abs(power.value) <= RUNNING * rated_kw
     # The first moments of standing by belong to the ramp.
     idle &= np.concatenate([[False], idle[:-1]]) & np.concatenate([idle[1:], [False]])
     drawn = -power.value[idle]
     if len(drawn) < LEAST_POINTS:
         return _untold("standing_loss_kw", "kW", f"{len(drawn)} samples at rest only")
-    low, middle, high = np.quantile(drawn, [0.025, 0.5, 0.975])
+    least, low, most = np.quantile(drawn, [0.02, LEAST_DRAWN, 0.98])
     return Figure(
-        "standing_loss_kw", "kW", float(middle), float(0.5 * (high - low)),
-        f"median of {len(drawn)} samples at rest; the spread is its own (cooling comes and goes)",
+        "standing_loss_kw", "kW", float(low), float(low - least),
+        f"{LEAST_DRAWN:.0%} quantile of {len(drawn)} samples at rest; up to {most:.3g} kW was "
+        "drawn, cooling included",
     )  # fmt: skip
 
 
@@ -149,9 +154,9 @@ def _untold(name: str, unit: str, why: str) -> Figure:
     return Figure(name, unit, math.nan, math.nan, why)
 
 
-def _apart(time_s: F8, soc: F8, stride: float) -> NDArray[np.int64]:
-    """Return the rows at which SOC has moved by `stride` since the row before, and both ends."""
-    kept = [0]
+def apart(soc: F8, resolution: float) -> NDArray[np.int64]:
+    """Return rows between which SOC has moved so far that the register's rounding is chance."""
+    stride, kept = max(STRIDE * resolution, 0.005), [0]
     for row in range(1, len(soc)):
         if abs(soc[row] - soc[kept[-1]]) >= stride:
             kept.append(row)
@@ -182,7 +187,7 @@ def _slope(sheet: Datasheet, soc: F8) -> F8:
     return np.asarray(volts / sheet.number("cell_nominal_v"))
 
 
-def _together(residuals: F8) -> float:
+def together(residuals: F8) -> float:
     """Return the factor on standard errors by which residuals that hang together widen them.
 
     First-order autocorrelation r makes n moments worth n (1 - r) / (1 + r) independent ones.
