@@ -13,7 +13,7 @@ from hil.bench.envelope import Envelope
 from hil.bench.frames import FrameLog
 from hil.bench.journal import Journal
 from hil.bench.line import Line
-from hil.certify.subject import Evidence, Subject
+from hil.certify.subject import Evidence, Pace, Subject
 from hil.registers.schema import RegisterMap
 from hil.server import WireManner
 from hil.testbed.stage import Stage
@@ -111,6 +111,7 @@ def subject_on(
                 nameplate={**stage.nameplate, **(declared or {})},
                 spec=stage.spec,
                 frames=frames,
+                pace=Pace(wires=(line.wire,)),
                 compressed=True,
             )
         finally:

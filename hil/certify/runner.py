@@ -14,9 +14,10 @@ from pathlib import Path
 
 from hil.bench.errors import BenchError
 from hil.bench.roles import InstrumentError
+from hil.certify.certificate import CERTIFICATE_FILE, JUNIT_FILE, PAGE_FILE
 from hil.certify.evidence import StepFolder, files_of, finished
 from hil.certify.limits import limits_sha256
-from hil.certify.measurement import Measurement, Outcome, Taken, worst
+from hil.certify.measurement import Measurement, Outcome, Taken, worst, worst_taken
 from hil.certify.procedure import Act, Procedure, Step, Suite
 from hil.certify.record import RECORD_FILE, CertificationRecord, ProcedureRecord, StepRecord, titles
 from hil.certify.runfolder import begin_folder
@@ -29,7 +30,7 @@ __all__ = ["certify"]
 
 # What is a finding about device, line or instrument, and no fault of ours.
 FINDINGS = (BenchError, InstrumentError)
-MADE_LATER = (RECORD_FILE,)
+MADE_LATER = (RECORD_FILE, CERTIFICATE_FILE, PAGE_FILE, JUNIT_FILE)
 SAFE_TRIES, SAFE_PAUSE_S = 4, 0.2
 
 Report = Callable[[str, str, Outcome | None], None]
@@ -110,6 +111,7 @@ class _Run:
 
     def __init__(self, subject: Subject, out: Path, seed: int, report: Report) -> None:
         self.subject, self.out, self.seed, self.report = subject, out, seed, report
+        self.at_rest = False  # nothing was asked of the device since its safe state was confirmed
 
     def procedure(self, procedure: Procedure) -> ProcedureRecord:
         """Do what is not done yet of a procedure."""
@@ -147,7 +149,9 @@ class _Run:
     def _prepare(
         self, procedure: Procedure, carried: dict[str, object], lacking: dict[str, str]
     ) -> None:
-        self._safe(f"before {procedure.id}")
+        if not self.at_rest:
+            self._safe(f"before {procedure.id}")
+        self.at_rest = False
         with suppress(*FINDINGS):  # each step says by itself what it finds
             if procedure.set_up is not None:
                 self._aside(procedure, procedure.set_up, carried, lacking)
@@ -167,24 +171,27 @@ class _Run:
             return f"{said}; tear-down: {error}"
         finally:
             self.subject.frames.take()
+        self.at_rest = said == "confirmed"
         return said
 
     def _safe(self, reason: str) -> str:
         """Tell the safe state, a few times where the device does not take it, and read it back."""
-        device, said = self.subject.device, ""
-        for number in range(SAFE_TRIES):
-            if number > 0:
+        device, said, told = self.subject.device, "", False
+        for number in range(2 * SAFE_TRIES):
+            if number > 0:  # some devices want a pause between two requests
                 self.subject.clock.sleep(SAFE_PAUSE_S)
-                time.sleep(SAFE_PAUSE_S)
+                time.sleep(self.subject.pace.pause_s)
             try:
-                told = device.to_safe_state(reason)
-                refused = [w for w in told if not w.accepted]
-                if not refused:
+                if told:
                     device.read_back()
                     return "confirmed"
-                said = f"{refused[0].point} refused with exception {refused[0].code}"
+                refused = [w for w in device.to_safe_state(reason) if not w.accepted]
+                told = not refused
+                if refused:
+                    said = f"{refused[0].point} refused with exception {refused[0].code}"
             except FINDINGS as error:
                 said = str(error)
+                self.subject.pace.slow()
         return f"not confirmed: {said}"
 
     def _aside(
@@ -281,8 +288,7 @@ def _whole(
 ) -> Taken:
     """Return the one entry of a measurement: the worst of what was taken, or why none was."""
     if taken:
-        outcome = worst(t.outcome for t in taken)
-        return next(t for t in taken if t.outcome is outcome)
+        return worst_taken(taken)
     if lacking:
         return measurement.untaken(Outcome.NOT_APPLICABLE, lacking)
     broken = [s.error for s in steps if s.error]

@@ -126,9 +126,19 @@ class Talk:
 
         None: none came in time; ``b""``: the other end closed; `GARBLED`: what came is no frame.
         """
-        self.send(self.frame(pdu, unit))
-        got = self.answer(wait_s)
-        return self._pdu(got) if got else got
+        sent = self.frame(pdu, unit)
+        self.send(sent)
+        end_s = time.monotonic() + (self.spec.timeout_s if wait_s is None else wait_s)
+        while True:
+            got = self.answer(max(end_s - time.monotonic(), 0.0))
+            if not got:
+                return got
+            # A late answer to an earlier request is nobody's any more.
+            if self._port is not None or not self._earlier(got, sent):
+                return self._pdu(got)
+
+    def _earlier(self, got: bytes, sent: bytes) -> bool:
+        return 0 < int.from_bytes(got[:2], "big") < int.from_bytes(sent[:2], "big")
 
     def _pdu(self, frame: bytes) -> bytes:
         if self._port is None:

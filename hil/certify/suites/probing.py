@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from hil.bench.errors import LineDown, LineError, NoAnswer, Refused
 from hil.certify.measurement import Path
-from hil.certify.subject import Subject
+from hil.certify.subject import PAUSE_S, Subject
 from hil.certify.wire import GARBLED, Talk, exception_of, read_pdu
 from hil.registers.schema import RegisterMap, TableName, WirePoint
 
@@ -27,7 +27,6 @@ T = TypeVar("T")
 
 READ: dict[TableName, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 TRIES = 3
-PAUSE_S = 0.12  # longer than the gaps that devices in the field ask for
 SETTLE_S = 5.0  # devices in the field answer a new connection within 1 to 2 s
 WIRE = Path("wire", "own connection")
 
@@ -93,7 +92,7 @@ def calm_talk(subject: Subject) -> Talk:
     while True:
         talk = Talk(subject.spec, subject.frames)
         while time.monotonic() < end_s:
-            got = talk.ask(read.pdu, wait_s=min(subject.spec.timeout_s, 0.5))
+            got = talk.ask(read.pdu)
             if got == b"":
                 break
             if got is not None and got != GARBLED:
@@ -105,7 +104,9 @@ def calm_talk(subject: Subject) -> Talk:
             raise NoAnswer(subject.spec.place, f"nothing within {SETTLE_S:g} s of connecting")
 
 
-def patient_ask(talk: Talk, pdu: bytes, wanted: int | None = None) -> bytes | None:
+def patient_ask(
+    subject: Subject, talk: Talk, pdu: bytes, wanted: int | None = None
+) -> bytes | None:
     """Return the answer to a PDU, asked up to three times with pauses.
 
     Parameters
@@ -115,7 +116,8 @@ def patient_ask(talk: Talk, pdu: bytes, wanted: int | None = None) -> bytes | No
     last: bytes | None = None
     for number in range(TRIES):
         if number > 0:
-            time.sleep(PAUSE_S)
+            subject.pace.slow()
+        time.sleep(subject.pace.pause_s)
         got = talk.ask(pdu)
         if got == b"":
             return last if last else b""
@@ -132,7 +134,7 @@ def patient_raw(subject: Subject, function: int, data: bytes) -> int:
     It goes through the subject's guarded line, journalled and kept within the bench's limits.
     Raises LineError where no try gets an answer.
     """
-    return patiently(lambda: _code(subject, function, data))
+    return patiently(subject, lambda: _code(subject, function, data))
 
 
 def _code(subject: Subject, function: int, data: bytes) -> int:
@@ -143,12 +145,13 @@ def _code(subject: Subject, function: int, data: bytes) -> int:
     return 0
 
 
-def patiently(ask: Callable[[], T]) -> T:
+def patiently(subject: Subject, ask: Callable[[], T]) -> T:
     """Return what `ask` returns, asked up to three times where the line gives no good answer.
 
-    Raises the last LineError.
+    After the first loss every request comes after a pause. Raises the last LineError.
     """
     for number in range(TRIES):
+        time.sleep(subject.pace.pause_s)
         try:
             return ask()
         except Refused:
@@ -156,5 +159,6 @@ def patiently(ask: Callable[[], T]) -> T:
         except LineError:
             if number == TRIES - 1:
                 raise
+            subject.pace.slow()
             time.sleep(PAUSE_S)
     raise AssertionError("unreachable")

@@ -9,6 +9,7 @@ import statistics
 import struct
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from hil.certify.limits import measurements
 from hil.certify.measurement import Path
@@ -34,6 +35,9 @@ from hil.registers.schema import WirePoint
 __all__ = ["SUITE"]
 
 UNKNOWN_FUNCTION = 0x63
+IDENTIFY, MEI, BASIC = 43, 14, 1
+OBJECTS = ("vendor", "product", "revision")
+LONGEST_S = 15.0
 READS = 100
 MOST_LOST = 5  # enough to say so
 HEADER_READS = 10
@@ -106,7 +110,7 @@ def _written(subject: Subject) -> list[tuple[WirePoint, list[tuple[int, bytes]]]
         for point in points[:1]:
             value = device.safe_state.get(point.name)
             if value is None and "r" in point.access:
-                shown = device.read([point.name])[point.name].value
+                shown = patiently(subject, partial(device.read, [point.name]))[point.name].value
                 value = shown if isinstance(shown, float) else None
             if value is None:
                 continue
@@ -139,7 +143,7 @@ def _exceptions(c: Context) -> None:
             ("address_exception", read_pdu(function, outside(c.subject.map, read.table), 1),
              ILLEGAL_ADDRESS),
         ):  # fmt: skip
-            got = patient_ask(talk, pdu, code)
+            got = patient_ask(c.subject, talk, pdu, code)
             found = exception_of(got)
             if not got:
                 c.take(id, "no answer", 0.0, WIRE)
@@ -149,7 +153,7 @@ def _exceptions(c: Context) -> None:
             count
             for count in (0, most)
             if exception_of(
-                patient_ask(talk, read_pdu(function, read.address, count), ILLEGAL_VALUE)
+                patient_ask(c.subject, talk, read_pdu(function, read.address, count), ILLEGAL_VALUE)
             )
             != ILLEGAL_VALUE
         ]
@@ -161,7 +165,9 @@ def _exceptions(c: Context) -> None:
 
 def _identity(c: Context) -> None:
     """Compare vendor, product and revision with the table's."""
-    said = patiently(lambda: dict(c.subject.device.identity()))
+    with calm_talk(c.subject) as talk:
+        got = patient_ask(c.subject, talk, bytes([IDENTIFY, MEI, BASIC, 0]))
+    said = _objects(got or b"")
     wanted = c.subject.map.identity
     if not said:
         c.leave("identity", "the device does not answer function 43/14, which is optional")
@@ -171,6 +177,20 @@ def _identity(c: Context) -> None:
     }  # fmt: skip
     other = [f"{n} {said.get(n)!r}, not {v!r}" for n, v in pairs.items() if said.get(n) != v]
     c.take("identity", "; ".join(other) or AS_TABLE, 0.0, WIRE)
+
+
+def _objects(pdu: bytes) -> dict[str, str]:
+    """Return the basic objects of an identification, empty where it is none."""
+    found: dict[str, str] = {}
+    at, end = 7, len(pdu)
+    if pdu[:2] != bytes([IDENTIFY, MEI]):
+        return found
+    while at + 1 < end:
+        text = pdu[at + 2 : at + 2 + pdu[at + 1]]
+        if pdu[at] < len(OBJECTS):
+            found[OBJECTS[pdu[at]]] = text.decode("utf-8", "replace")
+        at += 2 + pdu[at + 1]
+    return found
 
 
 # -- answers -------------------------------------------------------------------------------------
@@ -202,8 +222,8 @@ def _answers(c: Context) -> None:
             else:
                 wrong, said = wrong + 1, "garbled"
             series.add(round(sent_s - begun_s, 6), round(took, 3), said)
-            if max(lost, closed) >= MOST_LOST:
-                c.note("ended early: enough was lost")
+            if max(lost, closed) >= MOST_LOST or time.monotonic() - begun_s > LONGEST_S:
+                c.note(f"ended early, after {lost + refused + closed + wrong + len(took_ms)} reads")
                 break
     finally:
         talk.close()
