@@ -20,7 +20,7 @@ __all__ = ["chart_of", "read_series", "thinned"]
 
 F8 = NDArray[np.float64]
 MOST_BUCKETS = 600  # stretches of a line; each keeps its least and its greatest value
-PANEL_PX, MARGIN_PX = 190, 70
+PANEL_PX, SEVERAL_PX, MARGIN_PX = 190, 120, 70
 GAP = 0.09  # between two panels, as a share of the picture's height
 # Paul Tol's "muted" set, as the run's page has it.
 COLOURS = ("#0b4f8a", "#b34700", "#117733", "#882255", "#999933", "#332288")
@@ -83,7 +83,9 @@ def chart_of(id: str, path: Path, step: str, file: str) -> Chart | None:
     text = ""
     if len(values) > 2 * MOST_BUCKETS:
         text = both("note.thinned", n=f"{len(values):,}").line()
-    return Chart(id, both("note.chart", step=step, file=file).line(), text, _figure(names, values))
+    drawn, panels = _figure(names, values)
+    title = both("note.chart", step=step, file=file).line()
+    return Chart(id, title, text, drawn, wide=panels > 1)
 
 
 def _unit(name: str) -> str:
@@ -94,7 +96,8 @@ def _label(name: str) -> str:
     return both(f"quantity.{name}").line() if known(f"quantity.{name}") else name
 
 
-def _figure(names: Sequence[str], values: F8) -> Figure:
+def _figure(names: Sequence[str], values: F8) -> tuple[Figure, int]:
+    """Return the picture and the number of its panels."""
     units = list(dict.fromkeys(_unit(n) for n in names[1:]))
     height = (1.0 - GAP * (len(units) - 1)) / len(units)
     traces: list[dict[str, object]] = []
@@ -113,11 +116,12 @@ def _figure(names: Sequence[str], values: F8) -> Figure:
         })  # fmt: skip
     last = "y" if len(units) == 1 else f"y{len(units)}"
     time = axis(_label(names[0]), anchor=last, zerolinecolor=COLOUR["grid"])
-    return figure(
+    drawn = figure(
         traces,
-        height=MARGIN_PX + PANEL_PX * len(units),
+        height=MARGIN_PX + (PANEL_PX if len(units) == 1 else SEVERAL_PX * len(units)),
         xaxis=time,
         yaxis=axes.pop("yaxis"),
         margin={"l": 64, "r": 24, "t": 30, "b": 50},
         **axes,
     )
+    return drawn, len(units)

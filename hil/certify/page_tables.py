@@ -61,14 +61,13 @@ def measurements(procedure: ProcedureRecord) -> Table:
 
 def _measured(taken: Taken) -> list[Cell]:
     said = taken.declared
-    clause = " ".join(t for t in (said.clause, said.source) if t)
     return [
         Cell(said.name_zh, "title", 1, said.name),
         Cell(_value(taken), "num"),
         Cell(_with_unit(_limit(taken), said.unit), "num"),
         mark(taken.outcome.value),
         Cell("" if taken.path is None else str(taken.path), "source wrap", 1, taken.note),
-        Cell(clause, "source wrap"),
+        Cell(said.source, "source wrap", 1, said.clause),
         Cell(said.grade),
     ]
 
