@@ -7,7 +7,6 @@ sent. What is not certain to be inside is not sent.
 
 from __future__ import annotations
 
-import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from hil.bench.errors import Forbidden, LineError, Refused
 from hil.bench.journal import Journal
 from hil.bench.line import Speaking
 from hil.bench.meanings import Meanings, to_twin
+from hil.bench.requested import only_reads, reach_of, target_of, writes
 from hil.registers.codec import decode
 from hil.registers.schema import Command, RegisterMap, TableName, WirePoint
 
@@ -27,15 +27,6 @@ __all__ = ["Gate", "Permit"]
 # Raises Forbidden where nothing may be written now.
 Permit = Callable[[], None]
 
-# Functions that change nothing: reading, and what a device says of itself.
-READING = (1, 2, 3, 4, 7, 11, 12, 17, 20, 24, 43)
-DIAGNOSTICS = 8
-HARMLESS_DIAGNOSTICS = (0, 2, *range(11, 19))
-SINGLE = {5: "coil", 6: "holding"}
-MULTIPLE = {15: "coil", 16: "holding"}
-MASK, BOTH = 22, 23
-MOST_BITS = 1968
-ON = 0xFF00
 # Of a kilowatt: what an f32 loses.
 ROUNDING = 1e-6
 # Measured power is good for a step of a ramp so long [s].
@@ -108,15 +99,15 @@ class Gate:
 
         Raises Forbidden, and as `Line.raw` does.
         """
-        if function in READING or (function == DIAGNOSTICS and _harmless(data)):
+        if only_reads(function, data):
             return self._line.raw(function, data)
         with self._lock:
             return self._raw(function, data)
 
     def _raw(self, function: int, data: bytes) -> bytes:
         self._permit()
-        place = _target(function, data)
-        if place is None and _could_touch(function):
+        place = target_of(function, data)
+        if place is None and writes(function):
             self._check_broken(function, data)
         elif place is not None:
             self._check(*place, safe=False)
@@ -214,13 +205,8 @@ class Gate:
         """Raise Forbidden where a malformed write might reach a point that orders power."""
         if self.envelope.free:
             return
-        at = 4 if function == BOTH else 0
-        first, count = 0, 65536
-        if len(data) >= at + 2:
-            first, count = int.from_bytes(data[at : at + 2], "big"), MOST_BITS
-        table: TableName = "coil" if function in (5, 15) else "holding"
         ordering = {p.name for p in self._ordering()}
-        for point in self._touched(table, first, count):
+        for point in self._touched(*reach_of(function, data)):
             if point.name in ordering:
                 raise Forbidden(
                     f"{self.device}: a malformed write by function {function} could reach "
@@ -330,31 +316,3 @@ class Gate:
                 order = self._orders.get(command.setpoint)
                 if order is not None:
                     order.in_force = value == float(command.on)
-
-
-def _harmless(data: bytes) -> bool:
-    return len(data) >= 2 and int.from_bytes(data[:2], "big") in HARMLESS_DIAGNOSTICS
-
-
-def _could_touch(function: int) -> bool:
-    return function in SINGLE or function in MULTIPLE or function in (MASK, BOTH)
-
-
-def _target(function: int, data: bytes) -> tuple[TableName, int, list[int]] | None:
-    """Return table, address and words of a well-formed write, None for anything else."""
-    if function in SINGLE and len(data) == 4:
-        address, word = struct.unpack(">HH", data)
-        if function == 5:
-            return ("coil", address, [int(word == ON)]) if word in (0, ON) else None
-        return "holding", address, [word]
-    at = 4 if function == BOTH else 0
-    if (function in MULTIPLE or function == BOTH) and len(data) > at + 5:
-        address, count, size = struct.unpack(">HHB", data[at : at + 5])
-        body = data[at + 5 :]
-        bits = function == 15
-        if len(body) != size or size != (-(-count // 8) if bits else 2 * count) or count == 0:
-            return None
-        if bits:
-            return "coil", address, [body[i // 8] >> i % 8 & 1 for i in range(count)]
-        return "holding", address, list(struct.unpack(f">{count}H", body))
-    return None

@@ -400,7 +400,7 @@ def test_check_says_what_it_finds(tmp_path: Path) -> None:
         assert "wrong source: " in text
         assert "hardware emergency stop" in text.replace("\n", " ")
         assert "runs dry only" in text
-        status, text = command(tmp_path, "check", port=endpoint.port, map="solar-own")
+        status, text = command(tmp_path, "check", port=endpoint.port, map="solar-sunspec-7xx")
         assert status == 1
         assert "wrong bess" in text
         status, text = command(tmp_path, "check", "--json", "bess", port=endpoint.port)
