@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hil.bench.assembly import banner
 from hil.bench.files import load_bench
 from hil.cli.options import (
     Address,
@@ -22,7 +23,7 @@ from hil.cli.options import (
     language_problems,
     options_of,
 )  # fmt: skip
-from hil.testbed.bench_setup import Bench, banner
+from hil.testbed.bench_setup import Bench
 from hil.testbed.closed import Closed
 from hil.testbed.outside import Outside
 from hil.testbed.replay import replay_run
@@ -107,7 +108,7 @@ def carry(
     def check(prepared: Prepared) -> Prepared:
         found: list[Problem] = []
         if isinstance(carrier, Closed) and (bench := carrier.bench) is not None:
-            attempt(found, lambda: bench.check(prepared))
+            attempt(found, lambda: bench.check(prepared, carrier.options.rate))
         places = attempt(found, lambda: wired(prepared, carrier.options, path))
         if found or places is None:
             raise InputProblems(found)

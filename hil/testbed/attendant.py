@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hil.bench.device import BenchDevice, Sample
-from hil.bench.errors import Forbidden, Garbage, LineDown, LineError, NoAnswer
+from hil.bench.envelope import STRIDE_S
+from hil.bench.errors import BenchError, Forbidden, Garbage, LineDown, LineError, NoAnswer
+from hil.bench.guard_errors import GuardLost, GuardTripped
+from hil.bench.lease import LeaseRefused, Timers
 from hil.bench.roles import InstrumentError, Measured, Meter
 
 __all__ = ["Attendant", "Order", "Seen"]
@@ -78,6 +81,7 @@ class Attendant:
     meter : at the device's terminals; None: power is what its own register says
     interval_s : wall time between two readings
     lost_after_s : wall time without an answer after which contact is lost, for good
+    timers : the device's own, which are kept running; None: it has none
     """
 
     def __init__(
@@ -87,8 +91,9 @@ class Attendant:
         meter: Meter | None,
         interval_s: float,
         lost_after_s: float,
+        timers: Timers | None = None,
     ) -> None:
-        self.device, self.meter = device, meter
+        self.device, self.meter, self._timers = device, meter, timers
         self._points = tuple(points)
         self.interval_s, self._lost_after_s = interval_s, lost_after_s
         self._lock = threading.Lock()
@@ -105,18 +110,25 @@ class Attendant:
 
     # -- the run's side ------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Read once, then begin; raises LineError and InstrumentError where that fails."""
+    def start(self, armed: bool) -> None:
+        """Read once, arm the device's own timers where that is wanted, then begin.
+
+        Raises BenchError and InstrumentError where one of them fails.
+        """
         self._look()
+        if armed and self._timers is not None:
+            self._timers.arm()
         self._thread.start()
 
-    def stop(self, timeout_s: float) -> bool:
-        """End the thread; return whether it did. The device stays as it is."""
+    def end(self) -> None:
+        """Tell the thread to end; what is being asked of the device is waited for by `alive`."""
         self._end.set()
         self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread may still speak to the device."""
+        return self._thread.is_alive()
 
     def seen(self) -> Seen:
         """Return what is known now; raises what broke the thread off, if anything did."""
@@ -166,12 +178,36 @@ class Attendant:
                 if self._seen.lost:
                     self._leave()
                     return
-                left_s = self.interval_s - (clock.now_s() - begun_s)
-                self._wake.wait(max(left_s, 0.0))
-                self._wake.clear()
+                # A ramp is walked in steps of a second at most.
+                wait_s = min(self.interval_s, STRIDE_S) if self._walking else self.interval_s
+                self._rest(begun_s + wait_s)
+        except (GuardTripped, GuardLost):
+            return  # the run itself hears of it at its next beat
         except BaseException as error:
             with self._lock:
                 self._error = error
+
+    def _rest(self, until_s: float) -> None:
+        """Wait for an order or the next reading; the device's own timers are kept running."""
+        clock = self.device.clock
+        heartbeat = None if self._timers is None else self._timers.heartbeat
+        while not self._wake.is_set() and (left_s := until_s - clock.now_s()) > 0.0:
+            self._wake.wait(left_s if heartbeat is None else min(left_s, heartbeat.every_s / 2.0))
+            self._keep_alive()
+        self._keep_alive()
+        self._wake.clear()
+
+    def _keep_alive(self) -> None:
+        if self._timers is None or self._end.is_set():
+            return
+        try:
+            self._timers.refresh()
+        except LineError as error:
+            self._failed(error)
+        except LeaseRefused as error:
+            self._note_lost(str(error))
+        except Forbidden:
+            return  # the guard has the device
 
     def _look(self) -> None:
         """Read device and meter."""
@@ -198,15 +234,19 @@ class Attendant:
         try:
             self._look()
         except (LineError, InstrumentError) as error:
-            self._failures[way_of(error)] += 1
+            self._failed(error)
             silent_s = self.device.clock.now_s() - self._heard_s
-            lost = f"{silent_s:.1f} s without an answer: {error}"
-            with self._lock:
-                self._seen = replace(
-                    self._seen,
-                    failures=dict(self._failures),
-                    lost=lost if silent_s >= self._lost_after_s else "",
-                )
+            if silent_s >= self._lost_after_s:
+                self._note_lost(f"{silent_s:.1f} s without an answer: {error}")
+
+    def _failed(self, error: Exception) -> None:
+        self._failures[way_of(error)] += 1
+        with self._lock:
+            self._seen = replace(self._seen, failures=dict(self._failures))
+
+    def _note_lost(self, why: str) -> None:
+        with self._lock:
+            self._seen = replace(self._seen, lost=why)
 
     def _tell(self) -> None:
         with self._lock:
@@ -232,7 +272,7 @@ class Attendant:
         except (Forbidden, ValueError):  # the latter: no number
             return replace(order, bench="forbidden")
         except LineError as error:
-            self._failures[way_of(error)] += 1
+            self._failed(error)
             return replace(order, bench=way_of(error))
         cut = next((w.cut for w in written if w.cut), "")
         no = next((w for w in written if not w.accepted), None)
@@ -248,12 +288,12 @@ class Attendant:
         for _ in range(SAFE_TRIES):
             try:
                 self.device.to_safe_state(f"contact lost: {self._seen.lost}")
-            except Forbidden:
-                return
             except LineError as error:
-                self._failures[way_of(error)] += 1
+                self._failed(error)
                 self._end.wait(self.interval_s)
                 continue
+            except BenchError:
+                pass  # the guard has the device
             return
 
 

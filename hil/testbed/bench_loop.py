@@ -13,6 +13,7 @@ one. When contact with it is lost the run goes on with the twin, from that tick 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.bench.guard import Guard
+from hil.bench.guard_errors import GuardLost, GuardTripped
 from hil.testbed.attendant import Attendant, Order
 from hil.testbed.difference import Track, grows
 from hil.testbed.feed import Feed
@@ -91,6 +94,7 @@ class BenchLoop:
     feed : grid source and the stand at whose bus it is, or None
     dry : devices are read only; the load flow keeps the twins' power
     stop_on_lost : a lost device ends the run
+    guard : told at every tick that the run goes on; None: nothing is written
     """
 
     def __init__(
@@ -103,8 +107,9 @@ class BenchLoop:
         feed: tuple[Feed, Stand] | None = None,
         dry: bool = False,
         stop_on_lost: bool = False,
+        guard: Guard | None = None,
     ) -> None:
-        self.stands = list(stands)
+        self.stands, self.guard = list(stands), guard
         self.period_ms, self.tick_ms, self.rate = period_ms, tick_ms, rate
         self.feed, self.dry, self.stop_on_lost = feed, dry, stop_on_lost
 
@@ -137,7 +142,12 @@ class BenchLoop:
     # -- at each tick --------------------------------------------------------------------------
 
     def tick(self, now_ms: int, field: Field) -> None:
-        """Take what was read: power for the load flow, values for the emulated registers."""
+        """Take what was read: power for the load flow, values for the emulated registers.
+
+        Raises RunBroken where the guard has acted, or a lost device is to end the run.
+        """
+        if self.guard is not None:
+            self.guard.beat()
         run = field.run
         at_end = now_ms % self.period_ms == 0
         power: dict[str, list[tuple[int, float]]] = {}
@@ -175,6 +185,8 @@ class BenchLoop:
         """Notice that contact with a device was lost."""
         try:
             why = stand.attendant.seen().lost
+        except RunBroken:
+            raise
         except Exception as error:
             raise RunBroken(f"bench device {stand.name}: {error}") from error
         if why and stand.lost is None:
@@ -226,6 +238,19 @@ class BenchLoop:
             return
         feed, stand = self.feed
         feed.aim(now_ms, float(run.snapshot.vm_pu[stand.grid_bus]))
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def busy(self) -> bool:
+        """Return whether a thread may still speak to a device or the source."""
+        threads = [s.attendant.alive for s in self.stands]
+        return any(threads) or (self.feed is not None and self.feed[0].alive)
+
+    def beat_on(self) -> None:
+        """Beat while the run ends, whatever the guard has to say."""
+        if self.guard is not None:
+            with contextlib.suppress(GuardLost, GuardTripped):
+                self.guard.beat()
 
     # -- truth ---------------------------------------------------------------------------------
 

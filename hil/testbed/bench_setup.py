@@ -1,115 +1,43 @@
-"""From a bench file to real devices in a run.
+"""From a bench file to real devices in a run, under guard.
 
-Devices whose entry says ``replaces`` take part; others on the bench are left alone.
+The guard hears of the run at every tick and of nothing else: a run that stands still loses its
+devices to the guard, whatever the threads beside it still do.
 """
 
 from __future__ import annotations
 
-import contextlib
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-
-from hil.bench.clock import Clock, WallClock
+from hil.bench.assembly import device_of, permit_of
+from hil.bench.clock import WallClock
 from hil.bench.device import BenchDevice
-from hil.bench.drivers.opening import Means, open_instrument, role_of
-from hil.bench.envelope import Envelope
-from hil.bench.errors import Forbidden, LineError
+from hil.bench.drivers.opening import Means, Opened, open_instrument, role_of
+from hil.bench.errors import BenchError
+from hil.bench.frames import FrameLog
+from hil.bench.guard import Guard
+from hil.bench.guarded import plan_of
 from hil.bench.journal import Journal
-from hil.bench.line import Line
+from hil.bench.lease import Timers
+from hil.bench.line import Line, LineSpec, Speaking, Wire
 from hil.bench.recorder import RecordedLine, RecordedMeter, RecordingFile
 from hil.bench.roles import GridSource, InstrumentError, Meter
-from hil.bench.schema import BenchFile, DeviceEntry
+from hil.bench.scale import Scale, scale_of
+from hil.bench.schema import DeviceEntry
 from hil.testbed.attendant import Attendant
 from hil.testbed.bench_loop import BenchLoop, Stand
+from hil.testbed.bench_preflight import Bench, replaced
 from hil.testbed.feed import Feed
 from hil.testbed.field import Field
-from twin.engine.telemetry import Distortion, answering
-from twin.errors import InputProblems, Problem, RunBroken
-from twin.record.exchange import PSEUDO_KINDS
+from twin.errors import RunBroken
+from twin.record.exchange import KindInventory
 from twin.run import Prepared
 
-__all__ = ["Bench", "banner", "replaced", "standing"]
+__all__ = ["Bench", "standing"]
 
-STOP_S = 10.0  # wall time that a device's thread may take to end
-
-
-@dataclass(slots=True)
-class Bench:
-    """A bench that takes part in a run.
-
-    Attributes
-    ----------
-    file : what is on it
-    dry : devices are read and nothing is written
-    out : the run directory
-    """
-
-    file: BenchFile
-    dry: bool = False
-    out: Path = Path("out")
-
-    def check(self, prepared: Prepared) -> None:
-        """Hold the bench against a scenario; raises InputProblems with all that does not fit."""
-        file, found = self.file, []
-        if file.dry_only and not self.dry:
-            allowed = "where the hardware emergency stop is and when it was tested; or --dry-run"
-            found.append(Problem(file.path, "emergency_stop", "not confirmed", allowed))
-        entries = [e for e in file.devices if e.replaces is not None]
-        if not entries:
-            allowed = 'a device with replaces = "storage-00003" or another device of the twin'
-            found.append(Problem(file.path, "devices", "none takes a twin's place", allowed))
-        for entry in entries:
-            found += _misfits(entry, file.path, prepared)
-        if found:
-            raise InputProblems(found)
-
-
-def banner(file: BenchFile) -> str:
-    """Return what is said before anything on a bench moves."""
-    stop = file.emergency_stop
-    where = f"It is here: {stop}" if stop is not None else "None is confirmed: dry runs only."
-    return (
-        "Real hardware takes part. Nothing in this program replaces a hardware emergency stop "
-        f"(硬件急停). {where}"
-    )
-
-
-def replaced(entry: DeviceEntry) -> tuple[str, int]:
-    """Return kind and row of the twin's device whose place an entry takes.
-
-    >>> from types import SimpleNamespace
-    >>> replaced(SimpleNamespace(replaces="storage-00003"))
-    ('storage', 3)
-    """
-    kind, _, number = str(entry.replaces).rpartition("-")
-    return kind, int(number)
-
-
-def _misfits(entry: DeviceEntry, path: str, prepared: Prepared) -> Iterator[Problem]:
-    """Yield what is wrong with putting a device in its twin's place in this scenario."""
-    inventory = prepared.built.world.inventory
-    kind, row = replaced(entry)
-    place = f"devices ({entry.name}).replaces"
-    known = inventory.kinds.get(kind)
-    if known is None or known.n == 0 or kind in PSEUDO_KINDS:
-        kinds = ", ".join(
-            k for k, v in inventory.kinds.items() if v.n > 0 and k not in PSEUDO_KINDS
-        )
-        yield Problem(path, place, kind, f"a kind of this scenario: {kinds}")
-        return
-    if row >= known.n:
-        last = f"{kind}-{known.n - 1:05d}"
-        yield Problem(path, place, str(entry.replaces), f"{kind}-00000 to {last}")
-        return
-    sector = inventory.sites.i8("sector")[known.columns.i8("site")]
-    heard = answering(kind, known.n, sector, Distortion.from_data(), prepared.scenario.seed)
-    if not heard[row]:
-        near = ", ".join(f"{kind}-{i:05d}" for i in np.flatnonzero(heard)[:3])
-        yield Problem(path, place, f"{entry.replaces} has no contact on this day", f"e.g. {near}")
+STOP_S = 10.0  # wall time that all threads together may take to end
+BEAT_S = 0.1  # between two beats while they do
 
 
 @contextmanager
@@ -118,140 +46,187 @@ def standing(
 ) -> Iterator[BenchLoop | None]:
     """Have the real devices of a bench take part while inside.
 
-    They are read once before it begins (RunBroken where that fails). However it ends, each is
+    They are read once before it begins. However it ends, each that may have been written to is
     told its safe state and read back.
+
+    Raises
+    ------
+    RunBroken : a device or instrument could not be reached at the beginning, the guard has
+        acted, or a device is not proven to be at its safe state at the end
+    InputProblems : the guard could not be armed; nothing was written
     """
     if bench is None:
         yield None
         return
-    with ExitStack() as stack:
+    # Lines and recordings are needed until the guard has seen the safe state.
+    with ExitStack() as stack, ExitStack() as under:
         journal = stack.enter_context(Journal((bench.out / "bench.jsonl").absolute()))
-        clock = WallClock()
-        made = _Making(bench, prepared, field, clock, journal, stack)
-        stands = [made.stand(e) for e in bench.file.devices if e.replaces is not None]
+        begun = {"bench": bench.file.name, "sha256": bench.file.sha256, "rate": rate}
+        journal.record("note", "", text="run begins", dry_run=bench.dry, **begun)
+        making = _Making(bench, prepared, field, journal, stack, under)
         world = prepared.built.world
+        stands = [making.stand(entry) for entry in bench.entries]
         loop = BenchLoop(
-            stands, world.grid_period_ms, world.tick_ms, rate, feed=made.feed(stands),
-            dry=bench.dry, stop_on_lost=bench.file.run.when_lost == "stop",
+            stands, world.grid_period_ms, world.tick_ms, rate,
+            feed=making.feed(stands), dry=making.dry,
+            stop_on_lost=bench.file.run.when_lost == "stop", guard=making.guard,
         )  # fmt: skip
         try:
             _begin(loop)
             field.ordered = loop.heard
             yield loop
         finally:
-            field.ordered, field.real = None, {}
-            field.run.replaced = {}
-            _end(loop)
+            field.ordered, field.real, field.run.replaced = None, {}, {}
+            _stop(loop)
 
 
 def _begin(loop: BenchLoop) -> None:
     for stand in loop.stands:
         try:
-            stand.attendant.start()
-        except (LineError, InstrumentError) as error:
-            raise RunBroken(f"bench device {stand.name} could not be read: {error}") from error
+            stand.attendant.start(armed=not loop.dry)
+        except (BenchError, InstrumentError) as error:
+            raise RunBroken(f"bench device {stand.name}: {error}") from error
     if loop.feed is not None and not loop.dry:
         loop.feed[0].start()
 
 
-def _end(loop: BenchLoop) -> None:
-    """Stop every thread, then bring every device to its safe state, whatever happens."""
+def _stop(loop: BenchLoop) -> None:
+    """End every thread, so that nobody writes any more when the safe state is told."""
     for stand in loop.stands:
-        stand.attendant.stop(STOP_S)
+        stand.attendant.end()
     if loop.feed is not None:
-        loop.feed[0].stop()
-    for stand in loop.stands:
-        if loop.dry or stand.lost is not None:
-            continue
-        with contextlib.suppress(LineError, Forbidden):  # the guard reads back, and goes on
-            stand.attendant.device.to_safe_state("the run has ended")
+        loop.feed[0].end()
+    limit_s = time.monotonic() + STOP_S
+    while loop.busy() and time.monotonic() < limit_s:
+        loop.beat_on()
+        time.sleep(BEAT_S)
 
 
 class _Making:
-    """Makes what stands on a bench; what must be closed goes on the stack."""
+    """Makes what stands on a bench; what must be closed goes on the stack, the guard on `under`."""
 
     def __init__(
         self,
         bench: Bench,
         prepared: Prepared,
         field: Field,
-        clock: Clock,
         journal: Journal,
         stack: ExitStack,
+        under: ExitStack,
     ) -> None:
         self.bench, self.prepared, self.field = bench, prepared, field
-        self.clock, self.journal, self.stack = clock, journal, stack
-        self.means = Means(clock, before=self._before)
+        self.journal, self.stack, self.clock = journal, stack, WallClock()
+        self.dry = bench.dry or bench.file.dry_only
+        self.wires: dict[str, Wire] = {}
+        self.guard: Guard | None = None
+        names = [e.name for e in bench.entries]
+        lost_alone = bench.file.run.when_lost == "twin"
+        plan = plan_of(bench.file, journal.path, names, lost_alone=lost_alone)
+        self.held = {d.line.place for d in plan.devices if d.held}
+        if not self.dry and plan.devices:
+            self.guard = under.enter_context(Guard(plan, journal))
+        self.timers: list[Timers] = []
+        self.kept: dict[str, BenchDevice] = {}
+        self.means = Means(self.clock, line=self._line, before=self._before)
 
     def stand(self, entry: DeviceEntry) -> Stand:
         """Return a device in its twin's place."""
         kind, row = replaced(entry)
-        run, world = self.field.run, self.prepared.built.world
-        columns = world.inventory.kinds[kind].columns
-        twin_kw = float(columns.f8("rated_kw")[row])
-        scale = twin_kw / entry.rated_kw
-        kept = self.bench.out / "bench" / f"{entry.name}.csv"
-        kept.unlink(missing_ok=True)  # of an earlier run in this directory
-        file = RecordingFile(kept)
+        inventory = self.prepared.built.world.inventory
+        known = inventory.kinds[kind]
+        scale = scale_of(entry, float(known.columns.f8("rated_kw")[row]))
+        self._note_scale(entry, scale)
+        file = self._recording(entry)
+        device, timers = self._device(entry, scale, file)
+        meter = self._meter(entry.name)
+        section = self.bench.file.run
+        attendant = Attendant(
+            device, [p.name for p in known.points],
+            None if meter is None else RecordedMeter(meter, file), section.poll_s,
+            section.lost_after_s, timers,
+        )  # fmt: skip
+        path = "register" if meter is None else "meter"
+        return Stand(attendant, kind, row, scale.factor, path, self._bus(known, row))
+
+    def _note_scale(self, entry: DeviceEntry, scale: Scale) -> None:
+        self.journal.record(
+            "note", entry.name, text="scale", replaces=entry.replaces, twin_kw=scale.twin_kw,
+            bench_kw=scale.bench_kw, factor=scale.factor,
+        )  # fmt: skip
+
+    def _recording(self, entry: DeviceEntry) -> RecordingFile:
+        """Return the file that `hil fit` takes."""
+        path = self.bench.out / "bench" / f"{entry.name}.csv"
+        path.unlink(missing_ok=True)  # of an earlier run in this directory
+        file = RecordingFile(path)
         self.stack.callback(file.close)
         file.quantity("nameplate", 0.0, "rated_kw", entry.rated_kw)
         if entry.capacity_kwh is not None:
             file.quantity("nameplate", 0.0, "capacity_kwh", entry.capacity_kwh)
-        line = Line(entry.spec())
-        self.stack.callback(line.close)
-        limits = entry.limits
-        device = BenchDevice(
-            entry.name, kind, entry.register_map(), RecordedLine(line, self.clock, file),
-            Envelope(0.0, 0.0) if limits is None else limits.envelope(), self.journal, self.clock,
-            scale, rated_kw=entry.rated_kw, safe_state=entry.safe_state,
-            permit=None if limits is not None and not self.bench.dry else self._refuse,
-        )  # fmt: skip
-        self.journal.record(
-            "note", entry.name, text="scale", twin_rated_kw=twin_kw, rated_kw=entry.rated_kw,
-            scale=scale, replaces=entry.replaces,
-        )  # fmt: skip
-        meter = self._meter(entry.name)
-        section = self.bench.file.run
-        attendant = Attendant(
-            device, [p.name for p in run.kinds[kind].points],
-            None if meter is None else RecordedMeter(meter, file), section.poll_s,
-            section.lost_after_s,
-        )  # fmt: skip
-        site = int(columns.i8("site")[row])
-        network = self.prepared.built.network
-        busbar = int(world.inventory.sites.i8("busbar")[site])
-        return Stand(
-            attendant, kind, row, scale, "register" if meter is None else "meter",
-            int(network.busbars.bus[busbar]),
-        )  # fmt: skip
+        return file
+
+    def _device(
+        self, entry: DeviceEntry, scale: Scale, file: RecordingFile
+    ) -> tuple[BenchDevice, Timers | None]:
+        """Return the device and its own timers, None where it is only read."""
+        guard = self.guard
+        permit = permit_of(self.bench.file, self.bench.dry)
+        if guard is not None:
+            permit = guard.permit(entry.name)
+        line = RecordedLine(self._line(entry.spec()), self.clock, file)
+        device = device_of(entry, line, self.journal, self.clock, permit, scale.factor)
+        if guard is None or entry.limits is None:
+            return device, None
+        timers = Timers.of(device, entry)
+        self.timers.append(timers)
+        self.kept[entry.name] = device
+        guard.keep(self.kept, self.timers)
+        return device, timers
+
+    def _line(self, spec: LineSpec) -> Speaking:
+        """Return a line: through the guard where that holds the connection, else shared."""
+        if self.guard is not None and spec.place in self.held:
+            return self.guard.line(spec, FrameLog())
+        wire = self.wires.get(spec.place)
+        if wire is None:
+            wire = self.wires[spec.place] = Wire(spec)
+            self.stack.callback(wire.close)
+        return Line(spec, wire=wire)
+
+    def _bus(self, known: KindInventory, row: int) -> int:
+        """Return the bus of the network to which a device's site belongs."""
+        built = self.prepared.built
+        site = int(known.columns.i8("site")[row])
+        busbar = int(built.world.inventory.sites.i8("busbar")[site])
+        return int(built.network.busbars.bus[busbar])
+
+    # -- instruments ---------------------------------------------------------------------------
 
     def feed(self, stands: list[Stand]) -> tuple[Feed, Stand] | None:
         """Return the bench's grid source with the device at whose bus it stands."""
         for entry in self.bench.file.instruments:
-            if role_of(entry) != "source":
-                continue
-            source = open_instrument(entry, self.means)
-            if not isinstance(source, GridSource):
-                raise TypeError(f"{entry.name} is no grid source")
-            self.stack.callback(source.release)
-            here = next((s for s in stands if s.name == entry.device), stands[0])
-            return Feed(entry.name, source, self.clock), here
+            if role_of(entry) == "source":
+                source = self._opened(open_instrument(entry, self.means))
+                here = next((s for s in stands if s.name == entry.device), stands[0])
+                if isinstance(source, GridSource):
+                    return Feed(entry.name, source, self.clock), here
         return None
 
     def _meter(self, device: str) -> Meter | None:
+        """Return the meter at a device; one that stands at all of them is that of an only one."""
+        places = (device, "") if len(self.bench.entries) == 1 else (device,)
         for entry in self.bench.file.instruments:
-            if role_of(entry) == "meter" and entry.device == device:
-                meter = open_instrument(entry, self.means)
-                if not isinstance(meter, Meter):
-                    raise TypeError(f"{entry.name} is no meter")
-                self.stack.callback(meter.release)
-                return meter
+            if role_of(entry) == "meter" and entry.device in places:
+                meter = self._opened(open_instrument(entry, self.means))
+                if isinstance(meter, Meter):
+                    return meter
         return None
 
-    def _before(self, instrument: str, command: str) -> None:
-        if self.bench.dry:
-            self._refuse()
-        self.journal.record("write", instrument, command=command)
+    def _opened(self, instrument: Opened) -> Opened:
+        self.stack.callback(instrument.release)
+        return instrument
 
-    def _refuse(self) -> None:
-        raise Forbidden("the bench runs dry, or the device has no limits: nothing is written")
+    def _before(self, instrument: str, command: str) -> None:
+        """Put a command to an instrument on record before it is sent."""
+        permit_of(self.bench.file, self.bench.dry)()
+        self.journal.record("write", instrument, command=command)

@@ -100,10 +100,7 @@ class Closed:
         keep("undisturbed", recorder_of(run).history)
         partner = Partner(self._spec(prepared))
         try:
-            with (
-                serving(prepared, run, self.places, self.options) as served,
-                standing(self.bench, prepared, served.field, self.options.rate) as self._loop,
-            ):
+            with serving(prepared, run, self.places, self.options) as served:
                 world, rate = built.world, self.options.rate
                 pacer = Pacer(
                     world.start_ms, rate, prepared.scenario.wire.lateness_limit_ms, world.tick_ms
@@ -120,7 +117,9 @@ class Closed:
                         self._loop.tick(now_ms, served.field)
                     self._tick(prepared, session, partner, now_ms, keep, progress)
 
-                session.run(world.end_ms, on_tick)
+                # The guard waits for nobody: a bench begins and ends with the ticks.
+                with standing(self.bench, prepared, served.field, rate) as self._loop:
+                    session.run(world.end_ms, on_tick)
                 self._rest(served.field.run, partner)
                 self.records = WireRecords(
                     session, pacer.lateness(), served, partner.figures(), self._late

@@ -95,12 +95,15 @@ class Feed:
         with self._lock:
             return self._failures
 
-    def stop(self) -> None:
-        """Bring the source back to nominal within its ramps, and end."""
+    def end(self) -> None:
+        """Bring the source back to nominal within its ramps, then end; see `alive`."""
         self._end.set()
         self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join(2.0 * HOME_S)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread may still speak to the source."""
+        return self._thread.is_alive()
 
     def _run(self) -> None:
         in_a_row = 0
