@@ -71,7 +71,8 @@ def certify(
     _show(record, folder)
     by = ", ".join(s.public_key.keyid[:12] for s in signers)
     signed = f"signed by {by}" if signers else "not signed: hil sign"
-    OUT.print(f"{certificate} ({signed}), page and JUnit file beside it", highlight=False)
+    OUT.print(f"{certificate} ({signed}), page and JUnit file beside it", soft_wrap=True,
+              highlight=False)  # fmt: skip
     if record.outcome is Outcome.FAIL:
         raise typer.Exit(1)
 
