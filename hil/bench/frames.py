@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hil.bench.clock import Clock
+
 __all__ = ["Frame", "FrameLog"]
 
 MOST = 200_000
@@ -23,17 +25,20 @@ class Frame:
     line : str  where
     sent : bool  by us, else by the other end
     data : bytes  as on the wire: header or checksum included, under TLS what is inside
+    at_s : float  of the device's clock, None: not known
     """
 
     wall_s: float
     line: str
     sent: bool
     data: bytes
+    at_s: float | None = None
 
     def row(self) -> Mapping[str, object]:
         """Return it as JSON can hold it."""
+        when = {} if self.at_s is None else {"at_s": round(self.at_s, 3)}
         return {
-            "wall_s": round(self.wall_s, 6), "line": self.line,
+            "wall_s": round(self.wall_s, 6), **when, "line": self.line,
             "way": "out" if self.sent else "in", "hex": self.data.hex(),
         }  # fmt: skip
 
@@ -44,18 +49,21 @@ class FrameLog:
     Parameters
     ----------
     most : how many are kept; older ones are counted in `dropped`
+    clock : the device's, for `Frame.at_s`
     """
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, clock: Clock | None = None) -> None:
         self.dropped = 0
+        self._clock = clock
         self._frames: deque[Frame] = deque(maxlen=most)
         self._lock = threading.Lock()
 
     def add(self, line: str, sent: bool, data: bytes) -> None:
         """Keep a frame that went just now."""
+        at_s = None if self._clock is None else self._clock.now_s()
         with self._lock:
             self.dropped += len(self._frames) == self._frames.maxlen
-            self._frames.append(Frame(time.time(), line, sent, data))
+            self._frames.append(Frame(time.time(), line, sent, data, at_s))
 
     def __len__(self) -> int:
         return len(self._frames)

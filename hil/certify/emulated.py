@@ -91,7 +91,7 @@ def subject_on(
     """Yield the device of a stage that is being served; see `emulated`."""
     one = stage.map if claimed is None else claimed
     called = stage.name if name is None else name
-    frames = FrameLog()
+    frames = FrameLog(clock=stage.clock)
     line = Line(stage.spec, frames)
     there = {"meter": stage.meter, "source": stage.source}
     with Journal(journal) as log:
