@@ -12,8 +12,8 @@ __all__ = ["Target", "only_reads", "reach_of", "target_of", "writes"]
 Target = tuple[TableName, int, list[int]]
 
 # Functions that change nothing: reading, and what a device says of itself.
-READING = (1, 2, 3, 4, 7, 11, 12, 17, 20, 24, 43)
-DIAGNOSTICS = 8
+READING = (1, 2, 3, 4, 7, 11, 12, 17, 20, 24)
+DIAGNOSTICS, ENCAPSULATED, IDENTIFICATION = 8, 43, 14
 HARMLESS_DIAGNOSTICS = (0, 2, *range(11, 19))
 SINGLE = {5: "coil", 6: "holding"}
 MULTIPLE = {15: "coil", 16: "holding"}
@@ -26,6 +26,8 @@ def only_reads(function: int, data: bytes) -> bool:
     """Return whether a request changes nothing."""
     if function == DIAGNOSTICS:
         return len(data) >= 2 and int.from_bytes(data[:2], "big") in HARMLESS_DIAGNOSTICS
+    if function == ENCAPSULATED:  # by which other bus messages may come as well
+        return data[:1] == bytes([IDENTIFICATION])
     return function in READING
 
 

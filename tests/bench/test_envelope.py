@@ -215,6 +215,7 @@ def test_nothing_is_sent_without_permission_and_reading_needs_none() -> None:
             lambda: device.line.write("coil", 77, [1]),
             lambda: device.line.raw(6, b"\0\0\0\0"),
             lambda: device.line.raw(8, b"\0\1\0\0"),
+            lambda: device.line.raw(43, b"\x0d\0"),
             lambda: device.line.raw(90, b""),
         ):
             with pytest.raises(Forbidden, match="dry run"):
