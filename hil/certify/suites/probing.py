@@ -19,8 +19,8 @@ from hil.certify.wire import GARBLED, Talk, exception_of, read_pdu
 from hil.registers.schema import RegisterMap, TableName, WirePoint
 
 __all__ = [
-    "PAUSE_S", "READ", "SETTLE_S", "WIRE", "GoodRead", "calm_talk", "good_read", "outside",
-    "patient_ask", "patient_raw", "patiently", "readable_point",
+    "PAUSE_S", "READ", "SETTLE_S", "WIRE", "GoodRead", "ask_anew", "calm_talk", "good_read",
+    "outside", "patient_ask", "patient_raw", "patiently", "readable_point",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -126,6 +126,21 @@ def patient_ask(
             if wanted is None or exception_of(got) == wanted:
                 return got
     return last
+
+
+def ask_anew(subject: Subject, pdu: bytes, wanted: int | None = None) -> bytes | None:
+    """Return what `patient_ask` does, on a connection of its own.
+
+    Where the device ends it, it is asked on a new one, up to three times: a device that hangs up
+    now and then is found by who counts that.
+    """
+    got: bytes | None = b""
+    for _ in range(TRIES):
+        with calm_talk(subject) as talk:
+            got = patient_ask(subject, talk, pdu, wanted)
+        if got != b"":
+            break
+    return got
 
 
 def patient_raw(subject: Subject, function: int, data: bytes) -> int:
