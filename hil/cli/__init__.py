@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import typer
 
+from hil.cli.bench import app as bench
+from hil.cli.certificate import sign, verify_certificate
+from hil.cli.certify import certify
+from hil.cli.fit import fit, record
+from hil.cli.keys import app as keys
 from hil.cli.maps import app as maps
 from hil.cli.runs import replay, run
 from hil.cli.serving import poll, preflight, serve
@@ -23,7 +28,14 @@ app = typer.Typer(
 )
 for command in (serve, run, replay, poll, preflight):
     app.command()(command)
+app.command()(certify)
+app.command()(record)
+app.command()(fit)
+app.command()(sign)
+app.command("verify-certificate")(verify_certificate)
 app.add_typer(maps, name="map")
+app.add_typer(bench, name="bench")
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hil.bench.assembly import banner
+from hil.bench.files import load_bench
 from hil.cli.options import (
     Address,
     Assignments,
@@ -21,12 +23,13 @@ from hil.cli.options import (
     language_problems,
     options_of,
 )  # fmt: skip
+from hil.testbed.bench_setup import Bench
 from hil.testbed.closed import Closed
 from hil.testbed.outside import Outside
 from hil.testbed.replay import replay_run
 from hil.testbed.setup import wired
 from twin.cli import ERR, OUT, print_result, reporter
-from twin.errors import RunBroken
+from twin.errors import InputProblems, Problem, RunBroken
 from twin.run import Prepared, run_scenario
 from twin.scenario.files import find_scenario
 from twin.scenario.inputs import attempt
@@ -66,9 +69,18 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="status 1 when a verdict fails or ticks are late")
     ] = False,
+    bench: Annotated[
+        Path | None, typer.Option(help="bench file: real devices take part, see `hil bench check`")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="devices of the bench are read, nothing is written")
+    ] = False,
 ) -> None:
     """Close the loop over Modbus on wall time with our head-end, judge and report."""
     found = language_problems(lang)
+    if dry_run and bench is None:
+        found.append(Problem("--dry-run", "bench", "none", "--bench bench.toml beside it"))
+    real = None if bench is None else attempt(found, lambda: load_bench(bench))
     options = attempt(found, lambda: options_of(rate, address, kinds, limit, lanes))
     extra = list(assignments or [])
     if seed is not None:
@@ -77,7 +89,10 @@ def run(
         extra.append(f"logic={json.dumps(logic)}")
     if found or options is None:
         raise all_wrong(found, scenario, extra, options, out)
-    carry(Closed(options), find_scenario(scenario), out, extra, lang, strict)
+    beside = None if real is None else Bench(real, dry_run)
+    if real is not None:
+        ERR.print(banner(real), highlight=False)
+    carry(Closed(options, bench=beside), find_scenario(scenario), out, extra, lang, strict)
 
 
 def carry(
@@ -91,7 +106,12 @@ def carry(
     """Run a scenario over a carrier with a wire, and say how it went."""
 
     def check(prepared: Prepared) -> Prepared:
-        places = wired(prepared, carrier.options, path)
+        found: list[Problem] = []
+        if isinstance(carrier, Closed) and (bench := carrier.bench) is not None:
+            attempt(found, lambda: bench.check(prepared, carrier.options.rate))
+        places = attempt(found, lambda: wired(prepared, carrier.options, path))
+        if found or places is None:
+            raise InputProblems(found)
         carrier.stand(places, Path("out") / prepared.scenario.name if out is None else out)
         return prepared
 

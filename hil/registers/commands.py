@@ -54,6 +54,7 @@ class Commands:
             self.group_of[group.devices] = number
             self.place[group.devices] = np.arange(len(group.devices))
         self.rules = [self._rules(group) for group in bank.groups]
+        self.releases = self._releases()
 
     def _rules(self, group: Group) -> tuple[_Rule, ...]:
         compiled = self.bank.compiled
@@ -72,10 +73,27 @@ class Commands:
             rules.append(_Rule(command, value, low, enable, held_value, held_low, held_enable))
         return tuple(rules)
 
+    def _releases(self) -> NDArray[np.bool_]:
+        """Return bool[points of the layout]: whose write gives the device back to its owner."""
+        layout = self.bank.compiled.layout
+        found = np.zeros(len(layout.point), np.bool_)
+        for group in self.bank.groups:
+            names = (
+                [p.name for p in self.kinds[group.kind].setpoints]
+                if group.kind in self.kinds
+                else []
+            )
+            if "release" not in names:
+                continue
+            mine = slice(int(layout.point_first[group.map]), int(layout.point_first[group.map + 1]))
+            found[mine] = layout.point[mine, im.SOURCE] == im.SETPOINT
+            found[mine] &= layout.point[mine, im.INDEX] == names.index("release")
+        return found
+
     def setpoints(self, writes: Writes) -> list[SetPoint]:
         """Return the set-points that a tick's writes amount to; held values are kept."""
         found: list[SetPoint] = []
-        for batch in _rounds(writes):
+        for batch in _rounds(writes, self.releases[writes.point]):
             for number in np.unique(self.group_of[batch.device]):
                 mine = self.group_of[batch.device] == number
                 part = Writes(
@@ -170,8 +188,11 @@ class Commands:
                     row[~known[group.rows] & (row == rule.command.on)] = rule.command.off
 
 
-def _rounds(writes: Writes) -> Iterator[Writes]:
-    """Yield the writes so that no point of a device stands twice in a batch, in their order."""
+def _rounds(writes: Writes, release: NDArray[np.bool_]) -> Iterator[Writes]:
+    """Yield the writes in batches within which the order of a device's writes does not matter.
+
+    No point of a device stands twice in a batch, and no order beside a release.
+    """
     if len(writes.device) == 0:
         return
     key = writes.device * (int(writes.point.max()) + 1) + writes.point
@@ -181,9 +202,26 @@ def _rounds(writes: Writes) -> Iterator[Writes]:
     start = np.maximum.accumulate(np.where(again, 0, np.arange(len(key))))
     number = np.empty(len(key), np.int64)
     number[order] = np.arange(len(key)) - start
+    both = np.intersect1d(writes.device[release], writes.device[~release])
+    for device in both:  # few: who is released and ordered within one tick
+        mine = np.flatnonzero(writes.device == device)
+        number[mine] = _in_turn(writes.point[mine], release[mine])
     for k in range(int(number.max()) + 1):
         mine = np.flatnonzero(number == k)
         yield Writes(
             writes.time_ns[mine], writes.device[mine], writes.point[mine],
             writes.raw[mine], writes.value[mine],
         )  # fmt: skip
+
+
+def _in_turn(point: I8, release: NDArray[np.bool_]) -> I8:
+    """Return the batch of each of one device's writes: a new one where order begins to matter."""
+    found = np.zeros(len(point), np.int64)
+    seen: set[int] = set()
+    for i in range(len(point)):
+        begins = i > 0 and (int(point[i]) in seen or release[i] != release[i - 1])
+        if begins:
+            seen = set()
+        seen.add(int(point[i]))
+        found[i] = (found[i - 1] if i > 0 else 0) + begins
+    return found

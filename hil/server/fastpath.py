@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -108,6 +109,7 @@ class Server:
     manners : by device, in force from the start
     seed : of what is drawn for manners
     most : connections at a time; default: what the open-file limit leaves
+    tls : `hil.server.tls.server_context`; the portable body serves then
     """
 
     def __init__(
@@ -120,17 +122,20 @@ class Server:
         manners: Mapping[int, WireManner] | None = None,
         seed: int = 0,
         most: int | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         if body not in ("compiled", "portable", "auto"):
             raise ValueError(f"body {body!r}; compiled, portable or auto")
         linux = sys.platform == "linux"
         if body == "compiled" and not linux:
             raise ValueError("the compiled body needs Linux")
+        if body == "compiled" and tls is not None:
+            raise ValueError("the compiled body does not speak TLS")
         if lanes < 1 or len(bank.queue_count) < lanes + 1:
             raise ValueError(f"{len(bank.queue_count)} queues in the bank; lanes + 1 = {lanes + 1}")
         self.bank, self.layout, self.endpoints = bank, layout, tuple(endpoints)
-        self.lane_count = lanes if body != "portable" and linux else 0
-        self.seed, self.most = seed, most
+        self.lane_count = lanes if body != "portable" and linux and tls is None else 0
+        self.seed, self.most, self.tls = seed, most, tls
         self.behaviours: dict[int, Behaviour] = {}
         self._endpoint_of = {e.first_device + i: e for e in self.endpoints for i in range(e.count)}
         self._own_gaps = bank.gaps.copy()
@@ -154,7 +159,7 @@ class Server:
             if self.most is None:
                 self.most = max(files - RESERVE - len(listeners), 1)
             self._portable = PortableBody(self.bank, self.layout, len(self.bank.queue_count) - 1,
-                                          self.behaviours)  # fmt: skip
+                                          self.behaviours, self.tls)  # fmt: skip
             self.sockets = serve.sockets(files, max(self.lane_count, 1), len(self.bank.base))
             self._warm_up()
             self._acceptor = Acceptor(listeners, self.endpoints, self._take)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -214,6 +215,7 @@ class PortableBody:
     bank, layout : what devices hold
     lane : of the bank's queue
     behaviours : by device, those with manners; read anew with every request
+    tls : how connections are made secret; None: they are not
 
     Attributes
     ----------
@@ -222,9 +224,15 @@ class PortableBody:
     """
 
     def __init__(
-        self, bank: Bank, layout: Layout, lane: int, behaviours: Mapping[int, Behaviour]
+        self,
+        bank: Bank,
+        layout: Layout,
+        lane: int,
+        behaviours: Mapping[int, Behaviour],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.bank, self.layout, self.lane, self.behaviours = bank, layout, lane, behaviours
+        self.tls = tls
         self.connections: set[_Connection] = set()
         self.counters = Counters()
         self.out = np.zeros(mb.LONGEST_ADU, np.uint8)
@@ -305,7 +313,10 @@ class PortableBody:
     ) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: _Connection(self, endpoint, rest, fresh), one
+                lambda: _Connection(self, endpoint, rest, fresh),
+                one,
+                ssl=self.tls,
+                ssl_handshake_timeout=None if self.tls is None else PATIENCE_S,
             )
         except (OSError, asyncio.CancelledError):
             one.close()

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from hil.headend import DeviceEntry
 from hil.pacer import Pacer
+from hil.testbed.bench_loop import BenchLoop
+from hil.testbed.bench_records import bench_facts, keep_bench
+from hil.testbed.bench_setup import Bench, standing
 from hil.testbed.dispatcher import Dispatcher
 from hil.testbed.partner import Answer, Partner, PartnerSpec, own_folder
 from hil.testbed.places import DISPATCHER, NOWHERE, Places
@@ -59,20 +62,30 @@ class Closed:
     ----------
     places : where the devices stand
     options : of the command line
+    bench : real devices that take the place of some of the twin's, or None
     """
 
     options: Options
     places: Places = NOWHERE
-    name: str = "wire"
+    bench: Bench | None = None
     records: WireRecords | None = None
     _late: list[float] = field(default_factory=list)
     _truth: dict[int, TrueFleet] = field(default_factory=dict)
     _behind: list[_Behind] = field(default_factory=list)
     _outages: list[OutageNotice] = field(default_factory=list)  # not told yet
+    _loop: BenchLoop | None = None
+
+    name: str = field(init=False, default="wire")  # `bench` where real devices take part
+
+    def __post_init__(self) -> None:
+        if self.bench is not None:
+            self.name = "bench"
 
     def stand(self, places: Places, out: Path) -> None:
         """Take where the devices stand, and the run directory."""
         self.places = places
+        if self.bench is not None:
+            self.bench.out = out
 
     def run(
         self,
@@ -100,9 +113,13 @@ class Closed:
 
                 def on_tick(now_ms: int) -> None:
                     served.change(now_ms)
+                    if self._loop is not None:
+                        self._loop.tick(now_ms, served.field)
                     self._tick(prepared, session, partner, now_ms, keep, progress)
 
-                session.run(world.end_ms, on_tick)
+                # The guard waits for nobody: a bench begins and ends with the ticks.
+                with standing(self.bench, prepared, served.field, rate) as self._loop:
+                    session.run(world.end_ms, on_tick)
                 self._rest(served.field.run, partner)
                 self.records = WireRecords(
                     session, pacer.lateness(), served, partner.figures(), self._late
@@ -128,7 +145,10 @@ class Closed:
             if order.notice_ms == now_ms:
                 behind = session.field.run
                 partner.ask_state()
-                session.field.attach(behind.fork(None, (notice_entry(order),)))
+                ordered = behind.fork(None, (notice_entry(order),))
+                # What would have been without the order is the twin's own doing.
+                ordered.replaced, behind.replaced = behind.replaced, {}
+                session.field.attach(ordered)
                 keep("ordered", recorder_of(session.field.run).history)
                 self._behind.append(_Behind(behind, order))
                 notices.append(Notice(now_ms, NoticeKind.ORDER, order))
@@ -137,7 +157,8 @@ class Closed:
         happened = news_of(e for e in world.timeline if e.now_ms == now_ms)
         self._outages += [n for n in happened if isinstance(n, OutageNotice)]
         if notices or now_ms % world.control_period_ms == 0:
-            self._truth[now_ms] = true_fleet(run)
+            truth = true_fleet(run)
+            self._truth[now_ms] = truth if self._loop is None else self._loop.truth(truth, run)
             partner.tick(now_ms, [*notices, *self._outages])
             self._outages.clear()
         self._take(run, partner.answers())
@@ -215,9 +236,12 @@ class Closed:
 
     def facts(self) -> Mapping[str, object]:
         """Return lateness, head-end figures and counts for ``summary.json``."""
-        return {} if self.records is None else self.records.facts()
+        found = {} if self.records is None else self.records.facts()
+        return found if self._loop is None else {**found, "bench": bench_facts(self._loop)}
 
     def keep(self, store: RunDirectory) -> None:
         """Write what was written to registers, and what each device served."""
         if self.records is not None:
             self.records.keep(store)
+        if self._loop is not None:
+            keep_bench(self._loop, store)

@@ -7,7 +7,7 @@ silence are those of a direct run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from hil.registers.layout import compile_maps
 from hil.testbed.places import DISPATCHER, Places
 from twin.assets.kind import Kind
 from twin.engine.simulation import Simulation
-from twin.record.exchange import Inventory, KindInventory, Refusal
+from twin.record.exchange import Inventory, KindInventory, Refusal, SetPoint
 
 __all__ = ["Field"]
 
@@ -50,6 +50,9 @@ class Field:
     Attributes
     ----------
     bank : what servers read
+    real : by kind int64[k] rows and float64[points, k] what they show instead of the twin's
+        values, NaN: the twin's
+    ordered : told the set-points of a tick before they enter the simulation, or None
     """
 
     def __init__(
@@ -91,6 +94,8 @@ class Field:
             if name != DISPATCHER and (mine := kind_of == name).any()
         }
         self._answered_ns = np.zeros(len(places.devices), np.int64)
+        self.real: Mapping[str, tuple[NDArray[np.int64], F8]] = {}
+        self.ordered: Callable[[Simulation, Sequence[SetPoint]], None] | None = None
 
     def _values(self, name: str) -> KindValues:
         known, kind = self.kinds[name], self.run.kinds.get(name)
@@ -140,7 +145,11 @@ class Field:
 
     def _show(self, name: str) -> F8:
         run = self.run
-        return run.channels[name].show(run.true_points(name), run.now_ms)
+        shown = run.channels[name].show(run.true_points(name), run.now_ms)
+        if name in self.real:
+            rows, values = self.real[name]
+            shown[:, rows] = np.where(np.isnan(values), shown[:, rows], values)
+        return shown
 
     def _state(self, name: str, kind: Kind | None, place: _KindPlace) -> None:
         """Say who is silent, and who refuses to be written to."""
@@ -171,7 +180,10 @@ class Field:
         if len(writes.device) > 0:
             setpoints = self.commands.setpoints(writes)
             known: Mapping[str, KindInventory] = self.kinds
-            self.run.write([s for s in setpoints if s.kind in known])
+            setpoints = [s for s in setpoints if s.kind in known]
+            if self.ordered is not None:
+                self.ordered(self.run, setpoints)
+            self.run.write(setpoints)
         return writes
 
     # -- counts ----------------------------------------------------------------------------------

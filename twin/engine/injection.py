@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.assets.kind import Kind
 from twin.assets.site import Sites
 from twin.clock import minute_of_day
 from twin.engine.world import POWER_FACTOR_TAN, World
@@ -14,6 +15,30 @@ from twin.engine.world import POWER_FACTOR_TAN, World
 Floats = NDArray[np.float64]
 
 GENERATING = ("solar", "storage")  # inverters at unity power factor
+
+# By kind int64[k] rows and float64[k] their power [kW], positive into the grid.
+Replaced = Mapping[str, tuple[NDArray[np.int64], Floats]]
+
+
+def means_kw(kinds: Mapping[str, Kind], seconds: int, replaced: Replaced) -> dict[str, Floats]:
+    """Return by kind float64[n], each device's mean power over a grid period [kW].
+
+    Parameters
+    ----------
+    seconds : length of the period
+    replaced : devices whose power comes from elsewhere (measured on a bench), not from the twin
+    """
+    means = {
+        # A kind whose steps do not fit the period books some of them whole in a neighbouring
+        # one; within a step its power is constant.
+        name: kind.power_kw.copy()
+        if seconds % kind.step_s != 0
+        else kind.state["energy_kws"] / seconds
+        for name, kind in kinds.items()
+    }
+    for name, (rows, power_kw) in replaced.items():
+        means[name][rows] = power_kw
+    return means
 
 
 def meter_kw(sites: Sites, mean_kw: Mapping[str, Floats]) -> tuple[Floats, Floats]:

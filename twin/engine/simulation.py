@@ -23,7 +23,7 @@ from twin.clock import SECOND_MS
 from twin.engine.busbars import busbar_values
 from twin.engine.calendar import Calendar, beats
 from twin.engine.chain import Chain
-from twin.engine.injection import injections, meter_kw
+from twin.engine.injection import Replaced, injections, means_kw, meter_kw
 from twin.engine.telemetry import Channel, copy_channels
 from twin.engine.timeline import (
     BranchOutage,
@@ -123,6 +123,9 @@ class Simulation:
         self.timeline = world.timeline
         self.snapshot: GridSnapshot | None = None
         self.injections: dict[str, NDArray[np.float64]] = {}
+        # Set from outside before a grid period ends, as measured on a bench; a fork goes on with
+        # the twin's own power.
+        self.replaced: Replaced = {}
         # Timeline entries done, set-points numbered, timeline entries told to the logic; writes
         # on the timeline are none of the first: a live run and its replay count alike.
         self.counters = Table((), 0, {"done": np.zeros(3, np.int64)})
@@ -314,14 +317,7 @@ class Simulation:
         seconds = int(self.period["seconds"][0])
         self.period["seconds"][0] = 0
         sites, world = self.sites, self.world
-        means = {
-            # A kind whose steps do not fit the period books some of them whole in a neighbouring
-            # one; within a step its power is constant.
-            name: kind.power_kw.copy()
-            if seconds % kind.step_s != 0
-            else kind.state["energy_kws"] / seconds
-            for name, kind in self.kinds.items()
-        }
+        means = means_kw(self.kinds, seconds, self.replaced)
         meter, inverter = meter_kw(sites, means)
         sites.state["demand_kw"] = meter
         background = world.demand.background_kw(env.now_ms, env.occupancy)

@@ -27,6 +27,7 @@ from twin.results.report.blocks import Block, Chart, Section, Text
 from twin.results.report.inputs import Districts, Histories, NetworkFacts, PageData, Step, steps
 from twin.results.report.lookup import real, text, verdict_of
 from twin.results.report.plot import order_name
+from twin.results.report.tables_bench import bench_blocks
 from twin.results.report.tables_wire import lateness_state, wire_table
 from twin.results.report.words import Words, escape, number, number_against, plain
 
@@ -134,6 +135,7 @@ def _sections(data: PageData, words: Words) -> list[Section]:
         Section("network", words("sections.network"), _network(data, words, charts)),
         Section("emissions", words("sections.emissions"), _emissions(data, words, charts)),
         Section("on-the-wire", words("sections.wire"), _present(wire_table(data, words))),
+        Section("bench", words("sections.bench"), bench_blocks(data, words)),
         Section(
             "background",
             words("sections.background"),

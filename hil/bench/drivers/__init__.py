@@ -1,0 +1,1 @@
+"""Drivers of instruments, one a file, named role_vendor."""

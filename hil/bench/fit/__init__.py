@@ -1,0 +1,1 @@
+"""From a recording of a device to a register map and to parameters of its twin."""

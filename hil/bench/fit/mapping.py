@@ -1,0 +1,375 @@
+"""A register map from a recording, and what could not be told from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hil.bench.fit.candidates import BIT_TABLES, Candidate
+from hil.bench.fit.matching import Match, best_match
+from hil.bench.fit.orders import Orders, orders_of, untold_writes
+from hil.bench.fit.quantities import Quantity, known_quantities
+from hil.bench.fit.states import State, constants_of, states_of
+from hil.bench.recording import Recording
+from hil.registers.files import check_map
+from hil.registers.kinds import catalogue, unit_of_column
+from hil.registers.schema import Order, RegisterMap
+from twin.errors import InputProblems, Problem
+from twin.record.exchange import Point
+
+__all__ = ["FittedMap", "fit_map"]
+
+# What a register shows of a quantity: unit and gain from the twin's unit.
+SHOWN = {"1": ("%", 100.0), "C": ("°C", 1.0)}
+SHARES = ("soc", "tank_soc", "load_fraction")
+MOST_UNTOLD = 60
+
+
+@dataclass(slots=True)
+class FittedMap:
+    """What was made of a recording's registers.
+
+    Attributes
+    ----------
+    map : loads and checks as any register map does
+    matches : quantities found in registers
+    orders : by which register power is ordered, None: not told
+    doubts : by point, what could not be told of it
+    untold : what could not be told at all
+    """
+
+    map: RegisterMap
+    matches: list[Match]
+    orders: Orders | None
+    doubts: dict[str, list[str]] = field(default_factory=dict)
+    untold: list[str] = field(default_factory=list)
+
+    def series(self, name: str) -> tuple[Any, Any] | None:
+        """Return (times [s], values) of a quantity as the registers had it, None: not found."""
+        for match in self.matches:
+            if match.quantity.name == name:
+                return match.candidate.block.time_s, match.values()
+        return None
+
+
+def fit_map(recording: Recording, kind: str, name: str, source: str, unit: int = 1) -> FittedMap:
+    """Return the register map that explains a recording best.
+
+    Parameters
+    ----------
+    kind : of the twin
+    name : of the map, small letters, digits and hyphens
+    source : where the recording comes from, for the map
+    unit : at which the device answers
+
+    Raises
+    ------
+    InputProblems : nothing that is known of the device was found in any register
+    """
+    making = _Making(recording, kind)
+    making.readings()
+    making.ordered()
+    making.states()
+    making.constants()
+    if not making.points:
+        known = ", ".join(q.name for q in making.quantities) or "no reference at all"
+        allowed = "references (power_kw from a meter) and a nameplate, over 20 readings or more"
+        raise InputProblems([Problem(source, "recording", f"nothing found of {known}", allowed)])
+    return making.finished(name, source, unit)
+
+
+class _Making:
+    """A map in the making."""
+
+    def __init__(self, recording: Recording, kind: str) -> None:
+        self.recording, self.kind = recording, kind
+        self.known = catalogue()[kind]
+        self.rated_kw = recording.nameplate.get("rated_kw")
+        self.quantities = known_quantities(recording, kind)
+        self.taken: set[tuple[str, int]] = set()
+        self.echoes: set[tuple[str, int]] = set()
+        self.matches: list[Match] = []
+        self.orders: Orders | None = None
+        self.points: list[dict[str, Any]] = []
+        self.commands: list[dict[str, Any]] = []
+        self.doubts: dict[str, list[str]] = {}
+        self.untold: list[str] = []
+
+    # -- what it shows -------------------------------------------------------------------------
+
+    def readings(self) -> None:
+        """Find the quantities that are known otherwise, the power first."""
+        power = self._power()
+        if power is not None:
+            self.orders = orders_of(self.recording, power, self.rated_kw)
+            if self.orders is not None:
+                self.taken |= self.orders.places()
+        for quantity in sorted(self.quantities, key=lambda q: q.name != "power_kw"):
+            self._read(quantity)
+        if self.orders is not None and "setpoint_kw" in self.known.points:
+            self._read(self.orders.in_force())
+
+    def _power(self) -> Quantity | None:
+        return next((q for q in self.quantities if q.name == "power_kw"), None)
+
+    def _read(self, quantity: Quantity) -> None:
+        match = best_match(quantity, self.recording.blocks, self.taken, self.rated_kw)
+        if match is None:
+            self.untold.append(f"{quantity.name} ({quantity.source}) was found in no register")
+            return
+        self.taken |= match.candidate.places()
+        self.matches.append(match)
+        twin = self.known.points[quantity.name]
+        unit, gain = _shown(twin)
+        scale = abs(match.factor) * gain
+        source: dict[str, Any] = {"point": quantity.name}
+        if match.per_rating and self.rated_kw is not None:
+            unit, gain, scale = "%", 100.0, abs(match.factor) / self.rated_kw * 100.0
+            source["per_rating"] = True
+        self._add(match.candidate, quantity.name, twin, scale, unit,
+                  source | _gain(gain if match.factor > 0.0 else -gain))  # fmt: skip
+        self._doubt(quantity.name, [
+            *match.doubts, *(f"{t} {a} as {form} shows it as well" for t, a, form in match.rivals),
+        ])  # fmt: skip
+        self.echoes |= {(t, a) for t, a, _ in match.rivals}
+
+    def states(self) -> None:
+        """Find what follows the direction of power, where the kind has such a status."""
+        power = self._power()
+        if power is None or not {"status", "soc"} <= set(self.known.points):
+            return
+        found = states_of(power, self.recording.blocks, self.taken)
+        for state in sorted(found, key=lambda s: (s.table in BIT_TABLES, s.address)):
+            self._state(state)
+        if found:
+            self._doubt("status", ["the code of a fault was not seen"])
+        else:
+            self.untold.append("status: no register follows charging, discharging and standby")
+
+    def _state(self, state: State) -> None:
+        self.taken.add((state.table, state.address))
+        bit = state.table in BIT_TABLES
+        name = f"state_{state.table}_{state.address}" if bit else "status"
+        if any(p["name"] == name for p in self.points):
+            name = f"status_{state.address}"
+        codes = [] if all(a == b for a, b in state.codes) else [list(c) for c in state.codes]
+        if bit:
+            codes.append([3, 0])
+        twin = self.known.points["status"]
+        self.points.append({
+            "name": name, "class": "yx", "table": state.table, "address": state.address,
+            "type": "bit" if bit else "u16", "meaning": twin.title, "meaning_zh": twin.title_zh,
+            "source": {"point": "status", **({"values": codes} if codes else {})},
+        })  # fmt: skip
+
+    def constants(self) -> None:
+        """Find the nameplate."""
+        mine = {n: v for n, v in self.recording.nameplate.items() if n in self.known.columns}
+        found, doubts = constants_of(mine, self.recording.blocks, self.taken, self._order())
+        self.untold += doubts
+        for one in found:
+            self.taken |= one.candidate.places()
+            unit = unit_of_column(one.name) or ""
+            title = Point(one.name, unit, f"Nameplate: {one.name}", f"铭牌：{one.name}")
+            self._add(one.candidate, one.name, title, one.step, unit, {"nameplate": one.name})
+            self._doubt(one.name, [f"{rival} shows the same number" for rival in one.rivals])
+
+    def _add(
+        self, at: Candidate, name: str, twin: Point, scale: float, unit: str, source: dict[str, Any]
+    ) -> None:
+        self.points.append({
+            "name": name, "class": "yc", "table": at.table, "address": at.address,
+            "type": at.form.type, "scale": _round(scale), "order": at.form.order, "unit": unit,
+            "meaning": twin.title, "meaning_zh": twin.title_zh, "source": source,
+        })  # fmt: skip
+
+    # -- what it takes -------------------------------------------------------------------------
+
+    def ordered(self) -> None:
+        """Write down how power is ordered."""
+        orders, setpoint = self.orders, self._setpoint()
+        if orders is None or setpoint is None:
+            self.untold.append("how power is ordered: too few accepted writes that power followed")
+        else:
+            self._ordered(orders, setpoint)
+        self.untold += untold_writes(self.recording, orders)
+
+    def _setpoint(self) -> str | None:
+        return next((s for s in ("power_kw", "limit_kw") if s in self.known.setpoints), None)
+
+    def _ordered(self, orders: Orders, setpoint: str) -> None:
+        # A limit bounds what is drawn, but for the sun's feed-in; power is into the grid.
+        turned = setpoint == "limit_kw" and self.kind != "solar"
+        gain, scale, unit = (-1.0 if turned else 1.0), abs(orders.factor), "kW"
+        source: dict[str, Any] = {}
+        if orders.per_rating and self.rated_kw is not None:
+            gain, scale, unit = 100.0 * gain, scale / self.rated_kw * 100.0, "%"
+            source["per_rating"] = True
+        if orders.factor < 0.0:
+            gain = -gain
+        name, address = f"set_{setpoint}", orders.address
+        switched = len(orders.companions) > 0 or orders.mirror is not None
+        behind = {"held": self._at_first(orders, address)} if switched else {"setpoint": setpoint}
+        self._write_point(name, setpoint, orders, address, _round(scale), unit,
+                          {**behind, **source, **_gain(gain)}, gain)  # fmt: skip
+        self._doubt(name, list(orders.doubts))
+        if switched:
+            self._switched(orders, setpoint, name, (scale, unit, source, gain))
+
+    def _switched(
+        self, orders: Orders, setpoint: str, name: str, shown: tuple[float, str, Any, float]
+    ) -> None:
+        command: dict[str, Any] = {"setpoint": setpoint, "value": name}
+        scale, unit, source, gain = shown
+        if orders.mirror is not None:
+            low = f"{name}_low"
+            held = {"held": self._at_first(orders, orders.mirror), **source, **_gain(-gain)}
+            self._write_point(low, setpoint, orders, orders.mirror, _round(scale), unit, held, gain)
+            command["low"] = low
+        after = [c for c in orders.companions if c.after]
+        enable = (after or list(orders.companions))[-1:]
+        for companion in orders.companions:
+            own = f"{name}_switch_{companion.address}"
+            twin = Point(own, "", "Written with every order", "随每次指令写入")
+            self.points.append({
+                "name": own, "class": "yk", "table": "holding", "address": companion.address,
+                "type": "u16", "access": "rw", "meaning": twin.title, "meaning_zh": twin.title_zh,
+                "source": {"held": self._word_at_first(companion.address)},
+            })  # fmt: skip
+            if companion in enable:
+                off = self._word_at_first(companion.address)
+                if off == companion.on:
+                    off = 0.0 if companion.on != 0 else 1.0
+                    self._doubt(own, ["what switches the order off was not seen; 0 is assumed"])
+                command |= {"enable": own, "on": companion.on, "off": int(off)}
+            else:
+                command.setdefault("also", {})[own] = companion.on
+        self.commands.append(command)
+
+    def _write_point(
+        self, name: str, setpoint: str, orders: Orders, address: int, scale: float, unit: str,
+        source: dict[str, Any], gain: float,
+    ) -> None:  # fmt: skip
+        twin = self.known.setpoints[setpoint]
+        read = any(
+            b.table == "holding" and b.address <= address < b.address + b.count
+            for b in self.recording.blocks
+        )
+        point: dict[str, Any] = {
+            "name": name, "class": "yt", "table": "holding", "address": address,
+            "type": orders.form.type, "scale": scale, "order": orders.form.order, "unit": unit,
+            "access": "rw" if read else "w", "meaning": twin.title, "meaning_zh": twin.title_zh,
+            "source": source,
+        }  # fmt: skip
+        if address == orders.address:
+            point |= self._limits(name, orders, abs(gain) / (self.rated_kw or 1.0)
+                                  if unit == "%" else 1.0)  # fmt: skip
+        self.points.append(point)
+
+    def _limits(self, name: str, orders: Orders, per_kw: float) -> dict[str, float]:
+        """Return the ends of what the device takes, where a refusal beyond each was seen."""
+        sign = np.sign(orders.factor) * per_kw
+        taken, refused = orders.power_kw * sign, orders.refused_kw * sign
+        found = {}
+        beyond, below = refused[refused > taken.max()], refused[refused < taken.min()]
+        if len(beyond):
+            found["high"] = _round(float(taken.max()))
+            self._doubt(name, [f"its upper limit lies between {taken.max():g} (accepted) and "
+                               f"{beyond.min():g} (refused)"])  # fmt: skip
+        if len(below):
+            found["low"] = _round(float(taken.min()))
+            self._doubt(name, [f"its lower limit lies between {below.max():g} (refused) and "
+                               f"{taken.min():g} (accepted)"])  # fmt: skip
+        if not found:
+            self._doubt(name, ["its limits: no order beyond them was refused"])
+        return found
+
+    def _at_first(self, orders: Orders, address: int) -> float:
+        """Return what a register of orders held before the first of them, in its own unit."""
+        word = self._word_at_first(address)
+        signed = word - 65536.0 if word >= 32768.0 else word
+        scale = abs(orders.factor)
+        if orders.per_rating and self.rated_kw is not None:
+            scale = scale / self.rated_kw * 100.0
+        return _round(signed * scale) if orders.form.width == 1 else 0.0
+
+    def _word_at_first(self, address: int) -> float:
+        for block in self.recording.blocks:
+            if block.table == "holding" and block.address <= address < block.address + block.count:
+                return float(block.words[0, address - block.address])
+        return 0.0
+
+    # -- the whole -----------------------------------------------------------------------------
+
+    def finished(self, name: str, source: str, unit: int) -> FittedMap:
+        """Return the map, checked, with everything that remains in doubt."""
+        order = self._order()
+        if all(p["type"] in NARROW for p in self.points):
+            self.untold.append("order of registers: no point takes more than one; ABCD assumed")
+        for point in self.points:
+            if point.get("order") == order or (
+                point["type"] in NARROW and point.get("order") == "ABCD" and order == "CDAB"
+            ):
+                point.pop("order")
+        data: dict[str, Any] = {
+            "name": name, "kind": self.kind, "title": f"Fitted: {name}",
+            "title_zh": f"由实测记录推得的点表：{name}", "source": f"hil fit of {source}",
+            "identity": {"vendor": "fitted", "product": name}, "unit": unit, "order": order,
+            "points": self.points,
+        }  # fmt: skip
+        if self.commands:
+            data["commands"] = self.commands
+        self.untold.append(
+            "how it treats gaps, other units and refusals by state: the map's defaults stand"
+        )
+        self.untold += self._untold_registers()
+        return FittedMap(
+            check_map(data, f"{name}.json"), self.matches, self.orders, self.doubts, self.untold
+        )
+
+    def _order(self) -> Order:
+        """Return the order of most points that take more than one register."""
+        wide: list[Order] = [
+            p["order"] for p in self.points if p.get("order") and p["type"] not in NARROW
+        ]
+        return max(sorted(set(wide)), key=wide.count) if wide else "ABCD"
+
+    def _untold_registers(self) -> list[str]:
+        """Return what was read and has no meaning yet, as far as it moved."""
+        found = []
+        for block in self.recording.blocks:
+            for column in range(block.count):
+                words = block.words[:, column]
+                place = (block.table, block.address + column)
+                if place in self.taken | self.echoes or np.ptp(words) == 0:
+                    continue
+                found.append(
+                    f"{place[0]} {place[1]}: moved between {words.min()} and {words.max()}, "
+                    f"{len(np.unique(words))} values; meaning not known"
+                )
+        more = len(found) - MOST_UNTOLD
+        return [*found[:MOST_UNTOLD], *([f"and {more} registers more"] if more > 0 else [])]
+
+    def _doubt(self, name: str, doubts: list[str]) -> None:
+        if doubts:
+            self.doubts.setdefault(name, []).extend(doubts)
+
+
+NARROW = ("u16", "i16", "bit", "bits")
+
+
+def _shown(twin: Point) -> tuple[str, float]:
+    if twin.unit == "1" and twin.name not in SHARES:
+        return "", 1.0
+    return SHOWN.get(twin.unit, (twin.unit, 1.0))
+
+
+def _gain(gain: float) -> dict[str, Any]:
+    return {} if gain == 1.0 else {"gain": gain}
+
+
+def _round(value: float) -> float:
+    """Return a number without the digits that binary fractions leave."""
+    return float(f"{value:.9g}")

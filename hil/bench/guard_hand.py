@@ -1,0 +1,113 @@
+"""What the guard does with one device: watches it, makes it safe, proves it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from hil.bench.clock import WallClock
+from hil.bench.device import BenchDevice, Written
+from hil.bench.errors import BenchError
+from hil.bench.guard_place import HeldPlace
+from hil.bench.guard_plan import Condition, GuardedDevice, Times
+from hil.bench.journal import Journal
+from hil.bench.proof import Proof, prove, read_once
+
+__all__ = ["Hand"]
+
+
+class Hand:
+    """A device in the guard's hand.
+
+    Parameters
+    ----------
+    plan : the device
+    place : its line in the guard's hand
+    journal : the guard's
+    tripped : whether the guard is
+
+    Attributes
+    ----------
+    left : contact was lost and it is no more in the runner's hands
+    securing : it is being made safe
+    seen_s : monotonic time at which it last showed anything
+    """
+
+    def __init__(
+        self,
+        plan: GuardedDevice,
+        place: HeldPlace,
+        journal: Journal,
+        times: Times,
+        tripped: Callable[[], bool],
+    ) -> None:
+        self.plan, self.times, self.thread = plan, times, place.thread
+        self.line = place.line(plan.line.unit)
+        self.journal, self._tripped = journal, tripped
+        self.clock = WallClock()
+        self.device = BenchDevice(
+            plan.name, plan.kind, plan.map, self.line, plan.envelope, journal, self.clock,
+            rated_kw=plan.rated_kw, safe_state=plan.safe_state,
+        )  # fmt: skip
+        self.seen_s = time.monotonic()
+        self.left = self.securing = False
+
+    def look(self, conditions: Iterable[Condition]) -> list[str]:
+        """Return by which conditions the device must be stopped; raises LineError."""
+        if self._tripped() or self.securing:
+            return []
+        proof = read_once(self.device, self.plan.tolerance_kw)
+        if not proof.values:
+            return []  # not seen; how long that may last is the watch's business
+        found = [c.broken_by(self._shown(c.shows)) for c in conditions]
+        self.seen_s = time.monotonic()
+        return [why for why in found if why != ""]
+
+    def _shown(self, name: str) -> float | None:
+        own = any(p.name == name for p in self.plan.map.points)
+        read = self.device.read if own else self.device.read_twin
+        sample = read([name]).get(name)
+        value = None if sample is None else sample.value
+        return value if isinstance(value, float) else None
+
+    def secure(self, reason: str, told: bool) -> Proof:
+        """Bring the device to its safe state and prove it, within `retry_s`.
+
+        Parameters
+        ----------
+        told : the runner has told it already: it is read back first
+        """
+        limit_s = time.monotonic() + self.times.retry_s
+        pause_s = self.times.pause_s
+        while True:
+            refused = "" if told else self._tell(reason)
+            proof = prove(
+                self.device, self.clock, self.plan.tolerance_kw,
+                self.times.settle_s if refused == "" else 0.0, self.times.confirm_s,
+            )  # fmt: skip
+            if proof.safe:
+                return proof
+            if time.monotonic() + pause_s > limit_s:
+                self.journal.record(
+                    "note", self.plan.name, text="given up: not proven safe", why=proof.why,
+                    refused=refused,
+                )  # fmt: skip
+                return proof
+            self.line.close()  # whatever was wrong with the connection
+            time.sleep(pause_s)
+            pause_s, told = min(2.0 * pause_s, self.times.longest_pause_s), False
+
+    def _tell(self, reason: str) -> str:
+        """Tell the safe state; return why that did not work, empty where it did."""
+        if not self.device.safe_state:
+            return ""  # it is read only, and here for the line that it shares
+        try:
+            return _refusal(self.device.to_safe_state(reason))
+        except BenchError as error:
+            return str(error)
+
+
+def _refusal(written: Iterable[Written]) -> str:
+    return "; ".join(
+        f"{w.point} was refused with exception {w.code}" for w in written if not w.accepted
+    )

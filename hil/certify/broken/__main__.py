@@ -1,0 +1,52 @@
+"""``python -m hil.certify.broken``: the table of suites, broken devices and good ones."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from hil.certify.broken import BROKEN, GOOD
+from hil.certify.broken.table import row_of, written
+from hil.certify.suites import SUITES
+from twin.city.spelling import did_you_mean
+
+DEVICES = {**BROKEN, **GOOD}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make the table; return 0 where every device is right with every seed, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m hil.certify.broken", description=__doc__)
+    parser.add_argument("--seeds", default="1", help="one, or a range such as 1-10")
+    parser.add_argument("--device", action="append", help="only this one; may be repeated")
+    parser.add_argument("--suite", action="append", choices=sorted(SUITES), help="only this one")
+    parser.add_argument("--jobs", type=int, default=2, help="devices at a time")
+    given = parser.parse_args(argv)
+    names = tuple(DEVICES)
+    for name in given.device or ():
+        if name not in names:
+            parser.error(f"--device {name}: no such device{did_you_mean(name, names)}")
+    try:
+        first, _, last = given.seeds.partition("-")
+        seeds = range(int(first), int(last or first) + 1)
+    except ValueError:
+        parser.error(f"--seeds {given.seeds}: a whole number, or a range such as 1-10")
+    begun_s = time.monotonic()
+    tasks = [(name, seed, given.suite) for name in given.device or names for seed in seeds]
+    # Most of a run is waiting for answers that do not come, so that more jobs than cores pay.
+    with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+        rows = []
+        for row in pool.map(row_of, tasks):
+            rows.append(row)
+            said = ", ".join(row.failed) or "nothing failed"
+            sys.stderr.write(f"{row.device} seed {row.seed}, {row.wall_s:.1f} s: {said}\n")
+    sys.stdout.write(written(rows))
+    sys.stdout.write(f"{time.monotonic() - begun_s:.0f} s\n")
+    return 0 if all(row.right for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

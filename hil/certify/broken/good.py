@@ -1,0 +1,27 @@
+"""Good devices beside the broken ones: with all that their makers state, and no fault."""
+
+from __future__ import annotations
+
+from hil.certify.broken.specimen import Specimen
+from twin.assets.manners import Manner
+
+__all__ = ["GOOD", "HEARTBEAT_S", "MIN_OFF_S"]
+
+HEARTBEAT_S, MIN_OFF_S = 60, 180  # as their makers state them (assumed)
+
+
+def _good(name: str, documented: str, manner: Manner | None = None, **declared: float) -> Specimen:
+    return Specimen(
+        name, documented, "", "", "", "it has no fault", manner=manner, declared=declared
+    )
+
+
+GOOD = (
+    _good("good-storage", "storage-own", Manner(heartbeat_s=HEARTBEAT_S), heartbeat_s=HEARTBEAT_S),
+    _good("good-storage-sunspec", "storage-sunspec-7xx"),
+    _good("good-terminal", "terminal-own"),
+    _good("good-charging", "charging-own"),
+    _good("good-charging-post", "charging-post"),
+    _good("good-aircon", "aircon-own", Manner(min_off_s=MIN_OFF_S), min_off_s=MIN_OFF_S),
+    _good("good-solar", "solar-sunspec-7xx"),
+)

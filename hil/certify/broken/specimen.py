@@ -1,0 +1,84 @@
+"""A specimen: how a good device would be, the one thing that is wrong, and what must find it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from hil.certify.emulated import emulated
+from hil.certify.subject import Subject
+from hil.registers.files import load_map
+from hil.registers.schema import RegisterMap
+from hil.server import WireManner
+from twin.assets.kind import Kind
+from twin.assets.manners import Manner
+
+__all__ = ["Specimen"]
+
+
+def _as_documented(one: RegisterMap) -> RegisterMap:
+    return one
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """One device with one fault, or a good one beside it.
+
+    Attributes
+    ----------
+    name : as the command line has it
+    documented : the map that its maker hands out, and that is certified against
+    fault, fault_zh : what is wrong with it, ``""``: nothing
+    finder : ``suite.measurement`` that must fail, ``""``: none may
+    because : why that one finds it, and no other does
+    along : measurements of the same thing that may fail with it
+    serve : what it serves instead of the documented map
+    sort : physics or control that stand in for its kind's
+    manner, wire : how it behaves, and how it treats bytes
+    declared : what its maker states beside the nameplate, e.g. ``heartbeat_s``
+    transport : on which it is tried
+    """
+
+    name: str
+    documented: str
+    fault: str
+    fault_zh: str
+    finder: str
+    because: str
+    along: tuple[str, ...] = ()
+    serve: Callable[[RegisterMap], RegisterMap] = _as_documented
+    sort: type[Kind] | None = None
+    manner: Manner | None = None
+    wire: WireManner | None = None
+    declared: Mapping[str, float] = field(default_factory=dict)
+    transport: Literal["tcp", "tls", "rtu"] = "tcp"
+
+    @property
+    def map(self) -> RegisterMap:
+        """The map that it claims to have."""
+        return load_map(self.documented)
+
+    def subject(self, journal: Path, seed: int = 0) -> AbstractContextManager[Subject]:
+        """Return it as a subject, served inside its ``with``.
+
+        Parameters
+        ----------
+        journal : file of what is written to it
+        seed : of its chance
+        """
+        one = self.map
+        return emulated(
+            one.kind if self.sort is None else self.sort,
+            self.serve(one),
+            journal=journal,
+            claimed=one,
+            name=self.name,
+            seed=seed,
+            manner=self.manner,
+            wire=self.wire,
+            transport=self.transport,
+            declared=self.declared,
+        )

@@ -1,0 +1,22 @@
+"""Suites by name: the literal table of them."""
+
+from hil.certify.procedure import Suite
+from hil.certify.suites import (
+    aircon,
+    charger,
+    interconnection,
+    protocol,
+    storage,
+    terminal,
+)
+
+__all__ = ["SUITES"]
+
+SUITES: dict[str, Suite] = {
+    "protocol": protocol.SUITE,
+    "storage": storage.SUITE,
+    "interconnection": interconnection.SUITE,
+    "terminal": terminal.SUITE,
+    "charger": charger.SUITE,
+    "aircon": aircon.SUITE,
+}

@@ -1,0 +1,152 @@
+"""Storage: energy and efficiency over three cycles, what it does at both ends, and its SOC.
+
+Efficiency is the mean over three cycles of (E_D - W_D) / (E_C + W_C). The meter stands at the
+terminals, so that auxiliaries fed behind it are in E_D and E_C already and W is 0; where they are
+fed from elsewhere a second meter in role ``meter_auxiliary`` counts them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from hil.bench.roles import Meter
+from hil.certify.procedure import Context
+from hil.certify.suites.hand import POWER_COLUMNS, Hand
+from hil.certify.suites.storage_soc import LEG_COLUMNS, Leg, leg
+
+__all__ = ["CYCLES", "at_end", "cycle", "energy_figures", "soc_cycle"]
+
+CYCLES = 3
+HOLD_S = 300.0  # how long it is told to go on at its end (our choice)
+# Charge is counted as energy. Between 5 and 95 % the voltage of LFP cells lies within 3.12 and
+# 3.32 V with a plateau between, so that the two differ by less than this of the whole (D, from
+# the OCV table in twin/assets/data/storage.toml).
+ENERGY_FOR_CHARGE = 1.0
+
+
+def cycle(number: int) -> Callable[[Context], None]:
+    """Return the step of one cycle: full, discharge, charge; it carries its two energies."""
+
+    def act(context: Context) -> None:
+        hand = Hand(context)
+        legs = []
+        for name, sign in (("fill", -1.0), ("discharge", 1.0), ("charge", -1.0)):
+            auxiliary = _auxiliary(hand)
+            one = leg(hand, context.series(name, *LEG_COLUMNS), sign)
+            if one.ended != "device":
+                context.doubt("energy_share", f"{name}: {_why(one)}")
+                return
+            one.auxiliary_kwh = _auxiliary(hand) - auxiliary
+            legs.append(one)
+        _, out, back = legs
+        capacity = float(context.subject.nameplate["capacity_kwh"])
+        error = 100.0 * out.error_kwh / capacity
+        share = 100.0 * out.energy_kwh / capacity
+        context.take("energy_share", share, error, hand.path(error), f"cycle {number}")
+        context.carried[f"cycle_{number}"] = [
+            out.energy_kwh, out.error_kwh, back.energy_kwh, back.error_kwh,
+            out.auxiliary_kwh, back.auxiliary_kwh,
+        ]  # fmt: skip
+
+    return act
+
+
+def energy_figures(context: Context) -> None:
+    """Take energy, its spread and efficiency from what the cycles carried."""
+    hand = Hand(context)
+    ids = ("energy_discharged", "energy_charged", "energy_spread", "efficiency")
+    cycles: list[list[float]] = []
+    for number in range(1, CYCLES + 1):
+        found = context.carried.get(f"cycle_{number}")
+        if isinstance(found, list):
+            cycles.append([float(v) for v in found])
+    if len(cycles) < CYCLES or any(c[2] + c[5] <= 0.0 for c in cycles):
+        for id in ids:
+            context.doubt(id, "the device did not go from full to empty and back by itself")
+        return
+    out, out_error = [c[0] for c in cycles], max(c[1] for c in cycles)
+    path = hand.path(out_error)
+    context.take("energy_discharged", _mean(out), out_error, path)
+    context.take("energy_charged", _mean([c[2] for c in cycles]), max(c[3] for c in cycles), path)
+    spread = 100.0 * (max(out) - min(out)) / _mean(out)
+    # The meter's gain is the same in all three; what is left is how exactly an end is met.
+    context.take("energy_spread", spread, 0.0, hand.path())
+    shares = [100.0 * (d - wd) / (c + wc) for d, _, c, _, wd, wc in cycles]
+    error = max(100.0 * (de / d + ce / c) * d / c for d, de, c, ce, _, _ in cycles)
+    note = ", ".join(f"{share:.2f}" for share in shares)
+    context.take("efficiency", _mean(shares), error, hand.path(error), f"cycles: {note} %")
+
+
+def at_end(sign: float) -> Callable[[Context], None]:
+    """Return the step that goes to an end and orders more; `sign` -1: charges once full."""
+    id, name = ("at_full", "charge") if sign < 0.0 else ("at_empty", "discharge")
+
+    def act(context: Context) -> None:
+        hand = Hand(context)
+        rated = hand.rated_kw
+        one = leg(hand, context.series(name, *LEG_COLUMNS), sign)
+        if one.ended == "refused":
+            context.doubt(id, _why(one))
+            return
+        if one.ended == "bound":
+            power = 100.0 * max(sign * one.power_kw, 0.0) / rated
+            context.take(id, power, 0.0, hand.path(), _why(one))
+            return
+        held = hand.watch(context.series("hold", *POWER_COLUMNS), HOLD_S)
+        worst = max(held, key=lambda s: sign * s.value)
+        power = 100.0 * max(sign * worst.value, 0.0) / rated
+        error = 100.0 * worst.half_width / rated
+        context.take(id, power, error, hand.path(error))
+
+    return act
+
+
+def soc_cycle(context: Context) -> None:
+    """Hold the SOC against counted energy, from full to empty and back to full."""
+    hand = Hand(context)
+    ids = ("soc_error", "soc_span")
+    if not hand.shows("soc"):
+        for id in ids:
+            context.leave(id, "the device shows no SOC")
+        return
+    legs = {}
+    for name, sign in (("fill", -1.0), ("discharge", 1.0), ("charge", -1.0)):
+        one = leg(hand, context.series(name, *LEG_COLUMNS), sign)
+        if one.ended != "device" or one.energy_kwh <= 0.0:
+            for id in ids:
+                context.doubt(id, f"{name}: {_why(one)}")
+            return
+        legs[name] = one
+    step = 100.0 * hand.register("soc").half_width
+    full, empty = 100.0 * legs["fill"].trace[-1][2], 100.0 * legs["discharge"].trace[-1][2]
+    counted = context.series("soc", "time_s", "shown_pct", "counted_pct")
+    worst = 0.0
+    for name, start, end in (("discharge", full, empty), ("charge", empty, full)):
+        one = legs[name]
+        for time_s, kwh, soc in one.trace:
+            should = start + (end - start) * kwh / one.energy_kwh
+            counted.add(time_s, 100.0 * soc, should)
+            worst = max(worst, abs(100.0 * soc - should))
+    path = hand.own("soc")
+    context.take("soc_span", full - empty, 2.0 * step, path)
+    context.take("soc_error", worst, ENERGY_FOR_CHARGE + step, path, "against counted energy")
+
+
+def _auxiliary(hand: Hand) -> float:
+    """Return what auxiliaries drew so far by a meter of their own [kWh]; 0 without one."""
+    meter = hand.subject.instruments.get("meter_auxiliary")
+    found = meter.energy_kwh() if isinstance(meter, Meter) else None
+    return 0.0 if found is None else found.from_grid.value
+
+
+def _why(one: Leg) -> str:
+    return {
+        "refused": "the device refused the order",
+        "bound": "the device did not end it by itself, we did",
+        "device": "no energy moved",
+    }[one.ended]
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)

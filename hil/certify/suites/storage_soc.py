@@ -1,0 +1,141 @@
+"""Storage: getting to where a test begins, by SOC and by counted energy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from hil.certify.procedure import Series
+from hil.certify.suites.hand import Hand
+
+__all__ = ["LEG_COLUMNS", "Count", "Leg", "leg", "to_middle"]
+
+LEG_COLUMNS = ("time_s", "power_kw", "energy_kwh", "soc")
+LOW, MIDDLE, HIGH = 0.3, 0.5, 0.7  # most tests start at about 50 % (a test procedure in use, B)
+# After this part of the capacity the SOC must have moved, or it says nothing (our choice).
+FIRST_PART, LEAST_MOVE = 0.05, 0.01
+STEP_S, FINE_S = 60.0, 10.0
+STEP_WALL_S = 1.0  # on hardware
+ENDED = 0.05  # of rated power: auxiliaries of a cabinet at their peak (general knowledge)
+ENDED_FOR_S, GRACE_S = 60.0, 120.0
+# A leg that the device does not end is ended by us (our choice): at this many times the capacity
+# on its nameplate, or this long after the time that its capacity takes.
+MOST_CAPACITY, MOST_TIME, MORE_S = 1.25, 2.0, 3600.0
+
+
+@dataclass(slots=True)
+class Leg:
+    """A full charge or discharge.
+
+    Attributes
+    ----------
+    ended : by ``device`` (it was full or empty), by our ``bound``, or ``refused``
+    energy_kwh, error_kwh : at the meter, positive, and the half width of its error
+    power_kw : at the end, positive into the grid
+    auxiliary_kwh : by a meter of their own, where there is one
+    trace : (time [s], energy so far [kWh], SOC or NaN)
+    """
+
+    ended: str = "bound"
+    energy_kwh: float = 0.0
+    error_kwh: float = 0.0
+    power_kw: float = 0.0
+    auxiliary_kwh: float = 0.0
+    trace: list[tuple[float, float, float]] = field(default_factory=list)
+
+
+class Count:
+    """Energy at the terminals since it was made, by the meter's counters or by its power."""
+
+    def __init__(self, hand: Hand, sign: float) -> None:
+        self.hand, self.sign = hand, sign
+        self.last = hand.power()
+        self.kwh = self.error_kwh = 0.0
+        class_pct = None if hand.meter is None else hand.meter.about().class_pct
+        self.share = 0.0 if class_pct is None else class_pct / 100.0
+        self._begin = self._counters()
+
+    def _counters(self) -> float | None:
+        """Return the energy into the grid so far [kWh]; None: the meter does not count."""
+        found = None if self.hand.meter is None else self.hand.meter.energy_kwh()
+        return None if found is None else found.into_grid.value - found.from_grid.value
+
+    def look(self) -> None:
+        """Count up to now."""
+        now = self.hand.power()
+        dt_h = (now.before_s - self.last.before_s) / 3600.0
+        mean = 0.5 * (now.value + self.last.value)
+        # Between two samples power may be anywhere between them.
+        error = 0.5 * abs(now.value - self.last.value) + max(now.half_width, self.last.half_width)
+        counters = self._counters()
+        if counters is None or self._begin is None:
+            self.kwh += self.sign * mean * dt_h
+            self.error_kwh += error * dt_h
+        else:
+            moved = counters - self._begin
+            self.kwh = self.sign * moved
+            # A meter's gain is the same before and after: its class is of what moved.
+            self.error_kwh = self.share * abs(moved)
+        self.last = now
+
+
+def leg(hand: Hand, series: Series, sign: float) -> Leg:
+    """Charge (`sign` -1) or discharge (1) at rated power until the device ends it itself."""
+    capacity = float(hand.subject.nameplate["capacity_kwh"])
+    rated, leg = hand.rated_kw, Leg()
+    order = hand.go("power_kw", sign * rated)
+    if not order.accepted:
+        leg.ended = "refused"
+        return leg
+    count, begun_s, idle_s = Count(hand, sign), hand.clock.now_s(), 0.0
+    most_s = MOST_TIME * capacity / rated * 3600.0 + MORE_S
+    while True:
+        full_power = sign * count.last.value >= 0.98 * rated
+        step_s = STEP_S if full_power else FINE_S
+        hand.wait(step_s if hand.subject.compressed else STEP_WALL_S)
+        before_s = count.last.before_s
+        count.look()
+        now_s = count.last.before_s
+        soc = hand.register("soc").value if hand.shows("soc") else math.nan
+        series.add(now_s, count.last.value, count.kwh, soc)
+        leg.trace.append((now_s, count.kwh, soc))
+        idle = sign * count.last.value < ENDED * rated
+        idle_s = idle_s + now_s - before_s if idle else 0.0
+        if idle_s >= ENDED_FOR_S and now_s - begun_s >= GRACE_S:
+            leg.ended = "device"
+            break
+        if count.kwh > MOST_CAPACITY * capacity or now_s - begun_s > most_s:
+            break
+    leg.energy_kwh, leg.error_kwh = count.kwh, count.error_kwh
+    leg.power_kw = count.last.value
+    return leg
+
+
+def to_middle(hand: Hand) -> None:
+    """Bring the SOC to about 50 % where it is far from it; by counted energy at the most.
+
+    A device whose SOC does not follow is left where it is after a twentieth of its capacity.
+    """
+    if not hand.shows("soc"):
+        return
+    soc = hand.register("soc").value
+    if LOW <= soc <= HIGH:
+        return
+    capacity = float(hand.subject.nameplate["capacity_kwh"])
+    sign = 1.0 if soc > MIDDLE else -1.0
+    if not hand.go("power_kw", sign * hand.rated_kw).accepted:
+        return
+    count, begun = Count(hand, sign), soc
+    most_kwh = 1.1 * abs(soc - MIDDLE) * capacity
+    most_s = MOST_TIME * most_kwh / hand.rated_kw * 3600.0 + GRACE_S
+    begun_s = hand.clock.now_s()
+    while count.kwh < most_kwh and hand.clock.now_s() - begun_s < most_s:
+        hand.wait(STEP_S if hand.subject.compressed else STEP_WALL_S)
+        count.look()
+        soc = hand.register("soc").value
+        if sign * (soc - MIDDLE) <= 0.0:
+            break
+        if count.kwh > FIRST_PART * capacity and abs(soc - begun) < LEAST_MOVE:
+            hand.context.note("SOC does not follow the energy; the test begins where it is")
+            break
+    hand.go("power_kw", 0.0)

@@ -1,0 +1,123 @@
+"""What a run with real devices adds to its run directory: where they differ from their twins."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from hil.testbed.attendant import Order
+from hil.testbed.bench_loop import BenchLoop, Stand
+from hil.testbed.difference import columns, compare
+from twin.clock import SECOND_MS, format_time_of_day
+from twin.results.store import RunDirectory
+
+__all__ = ["bench_facts", "exceptions", "keep_bench"]
+
+# What counts as an exception of a device to an order, on either side.
+TWIN_NO = ("refused", "lost")
+BENCH_NO = ("refused", "no_register", "line_down", "no_answer", "garbage")
+# Orders that never went out say nothing of the device.
+UNSENT = ("", "forbidden", "superseded", "lost")
+
+
+def exceptions(orders: Sequence[Order]) -> dict[str, int]:
+    """Return to how many orders both, only the twin, only the bench, and neither made exception.
+
+    ``unsent`` counts those that did not go out: forbidden, superseded, or contact was lost.
+    """
+    found: Counter[str] = Counter({"both": 0, "twin_only": 0, "bench_only": 0, "neither": 0})
+    for order in orders:
+        if order.bench in UNSENT:
+            found["unsent"] += 1
+            continue
+        twin, bench = order.twin in TWIN_NO, order.bench in BENCH_NO
+        name = "both" if twin and bench else "twin_only" if twin else "bench_only"
+        found[name if twin or bench else "neither"] += 1
+    return dict(found)
+
+
+def bench_facts(loop: BenchLoop) -> dict[str, object]:
+    """Return the section ``bench`` of ``summary.json``, as far as the loop knows it."""
+    found: dict[str, object] = {
+        "dry_run": loop.dry,
+        "rate": loop.rate,
+        "devices": [_device(loop, stand) for stand in loop.stands],
+    }
+    if loop.feed is not None:
+        feed, stand = loop.feed
+        fed = feed.fed
+        found["source"] = {
+            "name": feed.name,
+            "bus_of": stand.name,
+            "periods": len(fed.now_ms),
+            "limited": sum(fed.limited),
+            "ramping": sum(fed.ramping),
+            "failures": feed.failures,
+            "lost": feed.lost,
+            "frequency": "nominal: the twin has no frequency of its own",
+        }
+    return found
+
+
+def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
+    seen = stand.attendant.seen()
+    device = stand.attendant.device
+    period_s = loop.period_ms / SECOND_MS
+    lost = None
+    if stand.lost is not None:
+        lost = {"at": format_time_of_day(stand.lost.now_ms), "why": stand.lost.why}
+    return {
+        "name": stand.name,
+        "replaces": f"{stand.kind}-{stand.row:05d}",
+        "map": device.map.name,
+        "line": device.line.name,
+        "scale": stand.scale,
+        "power_from": _path(stand),
+        "power_uncertainty_kw": None if seen.power is None else seen.power.accuracy,
+        "power_in_load_flow": not loop.dry,
+        "lost": lost,
+        "orders": len(stand.orders),
+        "orders_cut": dict(Counter(o.cut for o in stand.orders if o.cut)),
+        "answers": dict(Counter(o.bench for o in stand.orders)),
+        "exceptions": exceptions(stand.orders),
+        "reads_failed": dict(seen.failures),
+        "twin_silent_periods": stand.silent_periods,
+        "difference": [compare(t, period_s).to_dict() for t in stand.tracks.values()],
+    }
+
+
+def _path(stand: Stand) -> dict[str, object]:
+    """Say by which way the load flow has a device's power."""
+    attendant = stand.attendant
+    if attendant.meter is not None:
+        about = attendant.meter.about()
+        calibrated = None if about.calibrated is None else about.calibrated.isoformat()
+        return {
+            "path": "meter", "name": about.name, "driver": about.driver,
+            "class_pct": about.class_pct, "sampling_s": about.sampling_s,
+            "calibrated": calibrated,
+        }  # fmt: skip
+    register = attendant.device.meanings.readings.get("power_kw", "")
+    return {"path": "register", "name": register, "sampling_s": attendant.interval_s}
+
+
+def keep_bench(loop: BenchLoop, store: RunDirectory) -> None:
+    """Write ``bench.parquet``, ``bench_orders.parquet`` and, with a source, ``source.parquet``."""
+    tracks = [t for stand in loop.stands for t in stand.tracks.values()]
+    store.write_table("bench.parquet", pa.table(dict(columns(tracks))))
+    store.write_table("bench_orders.parquet", pa.table(_orders(loop.stands)))
+    if loop.feed is not None:
+        store.write_table("source.parquet", pa.table(dict(loop.feed[0].fed.columns())))
+
+
+def _orders(stands: Sequence[Stand]) -> Mapping[str, list[object]]:
+    found: dict[str, list[object]] = {"device": []}
+    found |= {name: [] for name in Order.__slots__}
+    for stand in stands:
+        for order in sorted(stand.orders, key=lambda o: o.now_ms):
+            found["device"].append(stand.name)
+            for name in Order.__slots__:
+                found[name].append(getattr(order, name))
+    return found

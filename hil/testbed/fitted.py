@@ -1,0 +1,122 @@
+"""The twin takes a fit's parameters, and is held against the recording that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.bench.fit.outcome import Fit
+from hil.bench.fit.parameters import PARAMETERS, Parameter
+from hil.bench.recording import Recording
+from hil.testbed.fitted_cells import refine
+from hil.testbed.stage_world import alone, start_hour
+from twin.assets.storage import Storage
+from twin.clock import SECOND_MS
+from twin.engine.simulation import Simulation
+from twin.kernels import battery
+from twin.record.exchange import SetPoint
+
+__all__ = ["held_against", "take"]
+
+F8 = NDArray[np.float64]
+HOUR_S = 3_600
+LONGEST_S = 20 * HOUR_S  # of a recording that is replayed: the stage's day has an end
+HOLD_S = 86_400.0  # a replayed order stands until the next one
+SHARED = {"pcs_ramp_per_s": battery.RAMP, "auxiliary_standby": battery.AUX_STANDBY}
+
+
+def take(kind: Storage, row: int, parameters: Mapping[str, Parameter]) -> list[str]:
+    """Give one station its fitted parameters; return the names that it could not take.
+
+    What all stations share is taken only where there is no other one.
+    """
+    left = []
+    for name, parameter in parameters.items():
+        if PARAMETERS[name][1]:
+            kind.plate[battery.PLATE_ROWS.index(name), row] = parameter.value
+        elif kind.n == 1:
+            kind.constants[SHARED[name]] = parameter.value
+        else:
+            left.append(name)
+    kind.true_kwh = kind.plate[battery.CHARGE_KAH] * kind.data.number("cell_nominal_v")
+    return left
+
+
+def held_against(recording: Recording, fit: Fit, seed: int = 0) -> None:
+    """Fit a storage station's parameters on the twin itself, and say what then remains.
+
+    The twin is told the recorded orders at their moments, from the first one on, and begins at
+    the recorded state of charge; its power is held against the recorded one, its true state of
+    charge against the register's. `fit.replay` then has, as root mean squares:
+
+    ``power_rms_kw``, ``soc_rms`` with the parameters; ``plain_power_rms_kw``, ``plain_soc_rms``
+    by the nameplate alone, with a chance of age; ``seconds``.
+
+    It stays as it was where the recording lacks orders, power, state of charge or nameplate, or
+    is of another kind.
+    """
+    nameplate = _nameplate(fit)
+    if fit.kind != "storage" or nameplate is None or not fit.parameters:
+        return
+    plain, fitted = (_station(nameplate, seed) for _ in range(2))
+    take(fitted[1], 0, fit.parameters)
+    refine(recording, fit, fitted[1])
+    take(fitted[1], 0, fit.parameters)
+    orders, soc = fit.map.orders, fit.map.series("soc")
+    power = recording.references.get("power_kw")
+    if orders is None or soc is None or power is None:
+        return
+    # The twin's time is whole seconds: orders enter with the second that begins with them.
+    first_s = int(np.floor(orders.time_s[0]))
+    last_s = int(min(power[0][-1], first_s + LONGEST_S))
+    told = dict(zip(np.floor(orders.time_s).astype(int).tolist(), orders.power_kw, strict=True))
+    fit.replay["seconds"] = float(last_s - first_s)
+    for prefix, (run, kind) in (("plain_", plain), ("", fitted)):
+        kind.state["soc"] = float(np.interp(orders.time_s[0], *soc))
+        time_s, power_kw, charge = _run(run, kind, told, (first_s, last_s))
+        fit.replay[f"{prefix}power_rms_kw"] = _apart(power, time_s, power_kw)
+        fit.replay[f"{prefix}soc_rms"] = _apart(soc, time_s, charge)
+
+
+def _nameplate(fit: Fit) -> dict[str, float] | None:
+    """Return the nameplate, the capacity as fitted where none is registered; None without."""
+    plate = {n: v for n, v in fit.nameplate.items() if n in ("rated_kw", "capacity_kwh")}
+    if "capacity_kwh" not in plate and fit.storage is not None:
+        plate["capacity_kwh"] = fit.storage.value("capacity_kwh")
+    return plate if len(plate) == 2 and np.isfinite(list(plate.values())).all() else None
+
+
+def _station(nameplate: Mapping[str, float], seed: int) -> tuple[Simulation, Storage]:
+    run = alone(Storage, nameplate, seed, start_hour("storage") * HOUR_S * SECOND_MS)
+    kind = run.kinds["storage"]
+    if not isinstance(kind, Storage):
+        raise TypeError("kind storage is the twin's Storage")
+    return run, kind
+
+
+def _run(
+    run: Simulation, kind: Storage, told: Mapping[int, float], span_s: tuple[int, int]
+) -> tuple[F8, F8, F8]:
+    """Return float64[n] times, power and charge, second by second."""
+    start_ms, rows = run.now_ms, np.zeros(1, np.int64)
+    n = span_s[1] - span_s[0]
+    power_kw, charge = np.empty(n), np.empty(n)
+    for second in range(n):
+        order = told.get(span_s[0] + second)
+        if order is not None:
+            run.write([
+                SetPoint("storage", "revert_s", rows, np.array([HOLD_S])),
+                SetPoint("storage", "power_kw", rows, np.array([order])),
+            ])  # fmt: skip
+        run.run(start_ms + (second + 1) * SECOND_MS)
+        power_kw[second], charge[second] = kind.power_kw[0], kind.state["soc"][0]
+    return np.arange(span_s[0] + 1, span_s[1] + 1, dtype=np.float64), power_kw, charge
+
+
+def _apart(recorded: tuple[F8, F8], time_s: F8, twin: F8) -> float:
+    """Return the root mean square of twin less recording at the recording's moments."""
+    inside = (recorded[0] >= time_s[0]) & (recorded[0] <= time_s[-1])
+    difference = np.interp(recorded[0][inside], time_s, twin) - recorded[1][inside]
+    return float(np.sqrt(np.mean(difference**2)))

@@ -1,0 +1,432 @@
+"""A device on the bench: reading, writing, its journal, and a look that writes nothing."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from hil.bench.blocks import blocks
+from hil.bench.device import BenchDevice
+from hil.bench.envelope import Envelope
+from hil.bench.errors import Forbidden, Garbage, LineDown, NoAnswer
+from hil.bench.journal import Journal, NoJournal, read_journal
+from hil.bench.survey import survey
+from hil.certify.hostile import LIES, HostileServer
+from hil.registers.files import check_map, shipped_maps
+from hil.registers.schema import RegisterMap, TableName
+from hil.server import Endpoint, WireManner
+from tests.bench.rack import CAPACITY_KWH, RATED_KW, device, entries, served, storage_map
+from tests.bench.sloppy import SloppyLine, TestClock
+from tests.server.serving import free_port
+from twin.errors import InputProblems
+from twin.record.exchange import Quality
+
+PLATE = {"rated_kw": RATED_KW, "capacity_kwh": CAPACITY_KWH}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal.jsonl") as one:
+        yield one
+
+
+@contextmanager
+def storage(journal: Journal, power_kw: float = 0.0, **more: Any) -> Iterator[BenchDevice]:
+    manners = more.pop("manners", None)
+    with served(power_kw=power_kw, manners=manners) as (_, endpoint):
+        one = device(endpoint, journal, **more)
+        try:
+            yield one
+        finally:
+            one.line.close()
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def test_what_lies_side_by_side_is_read_at_once_and_no_gap_is() -> None:
+    for one in shipped_maps().values():
+        readable = [p for p in one.points if "r" in p.access]
+        taken = {
+            (p.table, a) for p in readable for a in range(p.address, p.address + p.width)
+        }  # fmt: skip
+        found = blocks(readable, one.longest_read)
+        read = [(b.table, a) for b in found for a in range(b.address, b.address + b.count)]
+        assert sorted(read) == sorted(taken), one.name
+        assert sum(len(b.points) for b in found) == len(readable)
+        assert all(b.count <= 125 for b in found if b.table in ("input", "holding"))
+
+
+def test_values_come_in_their_own_unit_and_in_the_twins(journal: Journal) -> None:
+    with storage(journal, power_kw=123.4) as one:
+        samples = one.read(["soc", "power_kw", "capacity_kwh"])
+        assert list(samples) == ["soc", "power_kw", "capacity_kwh"]
+        assert samples["soc"].value == 50.0
+        assert samples["power_kw"].words == (0, 1234)
+        assert samples["power_kw"].quality is Quality.GOOD
+        assert one.read_twin(["soc", "power_kw", "no such"])["soc"].value == 0.5
+        assert len(one.read()) == len(one.map.points)
+        assert one.identity()["vendor"] == "suitwin"
+        with pytest.raises(KeyError):
+            one.read(["sock"])
+
+
+def test_a_refused_block_is_missing_and_the_others_are_there(journal: Journal) -> None:
+    line = SloppyLine(storage_map())
+    line.refuse["input", 256] = 2
+    one = BenchDevice("bess", "storage", storage_map(), line, Envelope(-1, 1), journal, TestClock())
+    samples = one.read(["power_kw", "rated_kw"])
+    assert samples["power_kw"].value == 0.0
+    assert (samples["rated_kw"].quality, samples["rated_kw"].code) == (Quality.MISSING, 2)
+    assert samples["rated_kw"].words == ()
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def test_a_refusal_is_an_outcome_with_its_code(journal: Journal) -> None:
+    with storage(journal) as one:
+        written = one.write("set_revert_s", 0.0)
+        assert (written.accepted, written.code, written.sent) == (False, 3, 0.0)
+        written = one.write("set_heartbeat", 70_000.0)
+        assert (written.accepted, written.sent, written.cut) == (True, 65534.0, "register")
+        assert [r["outcome"] for r in entries(journal.path, "answer")] == ["refused", "accepted"]
+
+
+@pytest.mark.parametrize("name", ["storage-own", "storage-sunspec-1xx", "storage-sunspec-7xx"])
+def test_a_command_takes_every_register_it_needs(journal: Journal, name: str) -> None:
+    one_map = storage_map(name)
+    with served(one_map) as (_, endpoint):
+        one = device(endpoint, journal, one=one_map)
+        assert all(w.accepted for w in one.command("power_kw", -120.0))
+        command = one.meanings.commands["power_kw"]
+        shown = one.read([command.value, *([command.enable] if command.enable else [])])
+        value = shown[command.value].value
+        assert isinstance(value, float)
+        assert one.meanings.power_kw(command.value, value) == pytest.approx(-120.0)
+        if command.enable is not None:
+            assert shown[command.enable].value == command.on
+            assert [w.point for w in one.command("release", 1.0)] == [command.enable]
+            assert one.read([command.enable])[command.enable].value == command.off
+        one.line.close()
+
+
+def test_a_window_goes_with_one_request(journal: Journal) -> None:
+    line, one_map = (
+        SloppyLine(storage_map("storage-sunspec-1xx")),
+        storage_map("storage-sunspec-1xx"),
+    )
+    one = BenchDevice(
+        "bess", "storage", one_map, line, Envelope(-500, 500), journal, TestClock(), rated_kw=500.0
+    )
+    one.command("power_kw", 50.0)
+    assert line.sent == [("holding", 40266, (1000, 65536 - 1000)), ("holding", 40259, (3,))]
+
+
+def test_what_comes_later_waits_for_what_comes_first(journal: Journal) -> None:
+    one_map = storage_map("storage-sunspec-7xx")
+    line = SloppyLine(one_map)
+    value = one_map.point("m704.WSet")
+    line.refuse["holding", value.address] = 4
+    one = BenchDevice("bess", "storage", one_map, line, Envelope(-500, 500), journal, TestClock())
+    written = one.command("power_kw", 50.0)
+    assert [(w.point, w.accepted, w.code) for w in written] == [
+        ("m704.WSetMod", True, 0), ("m704.WSet", False, 4),
+    ]  # fmt: skip
+    assert [address for _, address, _ in line.sent] == [one_map.point("m704.WSetMod").address]
+
+
+def test_a_set_point_that_the_map_does_not_have_is_said(journal: Journal) -> None:
+    with storage(journal) as one, pytest.raises(KeyError):
+        one.command("limit_kw", 1.0)
+
+
+def test_percent_of_rating_needs_the_rating(journal: Journal) -> None:
+    one = shipped_maps()["storage-sunspec-1xx"]
+    with pytest.raises(ValueError, match="give rated_kw"):
+        BenchDevice("b", "storage", one, SloppyLine(one), Envelope(-1, 1), journal, TestClock())
+
+
+def test_the_safe_state_is_told_and_read_back(journal: Journal) -> None:
+    with storage(journal, power_kw=77.0) as one:
+        one.command("power_kw", 100.0)
+        assert [w.accepted for w in one.to_safe_state("Ctrl-C")] == [True]
+        assert one.read_back()["power_kw"].value == 77.0
+    (safe,) = entries(journal.path, "safe_state")
+    (back,) = entries(journal.path, "read_back")
+    assert (safe["reason"], safe["values"]) == ("Ctrl-C", {"set_power_kw": 0.0})
+    assert back["values"] == {"set_power_kw": 0.0, "power_kw": 77.0}
+    assert back["safe"] == {"set_power_kw": 0.0}
+
+
+def test_a_refusal_does_not_keep_the_rest_of_a_safe_state_back(journal: Journal) -> None:
+    line, one_map = SloppyLine(storage_map()), storage_map()
+    line.refuse["coil", 0] = 4
+    made = BenchDevice(
+        "bess", "storage", one_map, line, Envelope(-9, 9), journal, TestClock(),
+        safe_state={"set_release": 1.0, "set_power_kw": 0.0},
+    )  # fmt: skip
+    assert [(w.point, w.accepted) for w in made.to_safe_state("test")] == [
+        ("set_release", False), ("set_power_kw", True),
+    ]  # fmt: skip
+    silent = {("coil", 0)}
+
+    class Deaf(SloppyLine):
+        def write(self, table: TableName, address: int, words: Sequence[int]) -> None:
+            if (table, address) in silent:
+                raise NoAnswer(self.name, "no answer")
+            super().write(table, address, words)
+
+    deaf = Deaf(one_map)
+    made = BenchDevice(
+        "bess", "storage", one_map, deaf, Envelope(-9, 9), journal, TestClock(),
+        safe_state={"set_release": 1.0, "set_power_kw": 0.0},
+    )  # fmt: skip
+    with pytest.raises(NoAnswer):
+        made.to_safe_state("test")
+    assert deaf.sent == [("holding", 0, (0, 0))]
+
+
+@pytest.mark.parametrize("one", shipped_maps().values(), ids=lambda m: m.name)
+def test_every_map_that_is_written_has_a_safe_state(one: RegisterMap, journal: Journal) -> None:
+    line = SloppyLine(one)
+    made = BenchDevice(
+        "d", one.kind, one, line, Envelope(-500, 500), journal, TestClock(), rated_kw=500.0
+    )
+    if {"power_kw", "release"} & set(made.meanings.commands) or made.meanings.enables:
+        assert made.safe_state
+        assert all(w.accepted for w in made.to_safe_state("test"))
+    else:
+        assert made.safe_state == {}
+
+
+# -- the journal -----------------------------------------------------------------------------------
+
+
+def test_a_write_is_on_record_before_it_is_sent(journal: Journal) -> None:
+    seen: list[str] = []
+
+    class Watching(SloppyLine):
+        def write(self, *args: Any) -> None:
+            seen.append(journal.path.read_text(encoding="utf-8").splitlines()[-1])
+            super().write(*args)
+
+    one_map = storage_map()
+    made = BenchDevice(
+        "bess", "storage", one_map, Watching(one_map), Envelope(-9, 9), journal, TestClock()
+    )
+    made.write("set_power_kw", 5.0)
+    assert json.loads(seen[0])["entry"] == "write"
+    assert json.loads(seen[0])["words"] == [0, 50]
+
+
+def test_what_was_cut_off_is_left_out_and_what_is_broken_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "j.jsonl"
+    with Journal(path) as one:
+        one.record("note", "a", text="one")
+    with path.open("a") as file:
+        file.write('{"n": 2, "entr')
+    assert [r["text"] for r in read_journal(path)] == ["one"]
+    with path.open("a") as file:
+        file.write("\n{}\n")
+    with pytest.raises(InputProblems, match="line 2"):
+        list(read_journal(path))
+    with pytest.raises(InputProblems, match="No such file"):
+        list(read_journal(tmp_path / "none"))
+    with pytest.raises(InputProblems, match="a file to write"):
+        Journal(tmp_path)
+
+
+def test_processes_share_a_journal_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    code = (
+        "import sys; from pathlib import Path; from hil.bench.journal import Journal\n"
+        "j = Journal(Path(sys.argv[1]), sys.argv[2])\n"
+        "for i in range(200): j.record('note', 'd', text='x' * 300)\n"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), by]) for by in ("runner", "guard")
+    ]
+    assert [p.wait(30.0) for p in both] == [0, 0]
+    rows = list(read_journal(path))
+    for by in ("runner", "guard"):
+        assert [r["n"] for r in rows if r["by"] == by] == list(range(1, 201))
+
+
+# -- a look that writes nothing --------------------------------------------------------------------
+
+
+def looked_at(
+    endpoint: Endpoint, one: RegisterMap, plate: Mapping[str, float] = PLATE
+) -> list[str]:
+    made = device(endpoint, NoJournal(), one=one, timeout_s=0.2)
+    try:
+        return [f"{f.place}: {f.text}" for f in survey(made, plate).findings if f.wrong]
+    finally:
+        made.line.close()
+
+
+def changed(change: Callable[[dict[str, Any]], None], name: str = "storage-own") -> RegisterMap:
+    data = storage_map(name).model_dump(by_alias=True)
+    change(data)
+    return check_map(data, "changed")
+
+
+def point_of(data: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(p for p in data["points"] if p["name"] == name)
+
+
+def test_nothing_is_found_where_map_and_device_fit() -> None:
+    for name in ("storage-own", "storage-sunspec-1xx", "storage-sunspec-7xx"):
+        with served(storage_map(name), power_kw=-321.0) as (_, endpoint):
+            assert looked_at(endpoint, storage_map(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: point_of(d, "rated_kw").update(scale=1.0),
+         "rated_kw: shows 5000 kW where 500 kW is expected; that is 10 times as much"),
+        (lambda d: point_of(d, "capacity_kwh").update(order="CDAB"),
+         "order ABCD instead of CDAB would give it"),
+        (lambda d: point_of(d, "soc").update(scale=1.0),
+         "soc: shows 500 %, which lies outside -1 to 101 %"),
+        (lambda d: point_of(d, "power_kw").update(order="CDAB"), "power_kw: shows"),
+        (lambda d: point_of(d, "rated_kw").update(address=300),
+         "input 300 to 301: refused with exception 2; the map has rated_kw there"),
+    ],
+    ids=["factor 10", "word order", "factor in range", "order of power", "address"],
+)  # fmt: skip
+def test_a_map_that_does_not_fit_is_a_clear_finding(
+    change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    with served(power_kw=100.0) as (_, endpoint):
+        found = looked_at(endpoint, changed(change))
+        assert any(said in text for text in found), found
+
+
+def test_the_map_of_something_else_is_found() -> None:
+    with served() as (_, endpoint):
+        found = looked_at(endpoint, storage_map("storage-sunspec-7xx"))
+        assert any("the map has sunspec, m1.ID" in text for text in found)
+    with served(storage_map("storage-sunspec-1xx")) as (_, endpoint):
+        found = looked_at(endpoint, storage_map("storage-sunspec-7xx"))
+        assert any("m701.ID: shows" in text and "701 is expected" in text for text in found)
+
+
+def test_a_dead_port_a_silent_and_a_lying_device_are_findings() -> None:
+    dead = Endpoint("127.0.0.1", free_port(), 0)
+    assert "cannot be opened" in looked_at(dead, storage_map())[0]
+    with served(manners={0: WireManner(no_answer_share=1.0)}) as (_, endpoint):
+        found = looked_at(endpoint, storage_map())
+        assert len(found) == 2, "it is given up after two requests"
+        assert "no answer within 0.2 s" in found[0]
+    for lie in (LIES[0], LIES[4], LIES[-1]):
+        with HostileServer(lie, lambda q: q[:4] + struct.pack(">HBBB", 3, q[6], q[7], 0)) as liar:
+            found = looked_at(Endpoint("127.0.0.1", liar.port, 0), storage_map())
+            assert found, lie.name
+
+
+def test_whatever_answers_garbage_never_breaks_a_read(journal: Journal) -> None:
+    with HostileServer(LIES[3], lambda q: q[:4] + struct.pack(">HBBB", 3, q[6], q[7], 0)) as liar:
+        one = device(Endpoint("127.0.0.1", liar.port, 0), journal)
+        with pytest.raises((Garbage, NoAnswer, LineDown)):
+            one.read()
+        with pytest.raises((Garbage, NoAnswer, LineDown)):
+            one.to_safe_state("test")
+        one.line.close()
+    assert entries(journal.path, "safe_state")
+    assert entries(journal.path, "answer")[0]["outcome"] != "accepted"
+
+
+# -- the command line ------------------------------------------------------------------------------
+
+BENCH = """
+name = "lab"
+[[devices]]
+name = "bess"
+map = "{map}"
+transport = "tcp"
+host = "127.0.0.1"
+port = {port}
+rated_kw = 500.0
+timeout_s = 0.3
+[[instruments]]
+name = "meter"
+driver = "meter_fake"
+[[instruments]]
+name = "source"
+driver = "source_scpi"
+host = "127.0.0.1"
+port = {dead}
+timeout_s = 0.2
+nominal_v = 230
+low_pu = 0.9
+high_pu = 1.1
+low_hz = 49
+high_hz = 51
+ramp_pu_s = 0.1
+ramp_hz_s = 1.0
+class_pct = 0.5
+frequency_error_hz = 0.01
+"""
+
+
+def command(folder: Path, *args: str, **fill: object) -> tuple[int, str]:
+    path = folder / "bench.toml"
+    path.write_text(BENCH.format(**{"map": "storage-own", "dead": free_port(), **fill}))
+    from hil.cli import app
+
+    result = CliRunner().invoke(app, ["bench", args[0], str(path), *args[1:]])
+    assert result.exception is None or isinstance(result.exception, SystemExit | InputProblems)
+    return result.exit_code, result.output
+
+
+def test_check_says_what_it_finds(tmp_path: Path) -> None:
+    with served() as (_, endpoint):
+        status, text = command(tmp_path, "check", port=endpoint.port)
+        assert status == 1, "the source is not there"
+        assert "ok bess: 127.0.0.1" in text
+        assert "ok meter: " in text
+        assert "wrong source: " in text
+        assert "hardware emergency stop" in text.replace("\n", " ")
+        assert "runs dry only" in text
+        status, text = command(tmp_path, "check", port=endpoint.port, map="solar-sunspec-7xx")
+        assert status == 1
+        assert "wrong bess" in text
+        status, text = command(tmp_path, "check", "--json", "bess", port=endpoint.port)
+        told = json.loads(text[text.index("{") :])
+        assert told["devices"][0]["well"] is True
+        assert told["devices"][0]["identity"]["vendor"] == "suitwin"
+
+
+def test_read_shows_every_point(tmp_path: Path) -> None:
+    with served(power_kw=12.5) as (_, endpoint):
+        status, text = command(tmp_path, "read", "bess", port=endpoint.port)
+        assert status == 0
+        assert "12.5" in text
+        assert "荷电状态" in text
+        status, text = command(tmp_path, "read", "--json", port=endpoint.port)
+        assert json.loads(text[text.index("{") :])["bess"]["soc"]["value"] == 50.0
+        status, text = command(tmp_path, "read", "bes", port=endpoint.port)
+        assert status != 0
+    status, text = command(tmp_path, "read", port=free_port())
+    assert status == 1
+    assert "cannot be opened: Connection refused" in text
+
+
+def test_a_bench_device_cannot_be_written_from_a_look() -> None:
+    with served() as (_, endpoint):
+        made = device(endpoint, NoJournal())
+        with pytest.raises(Forbidden):
+            made.write("set_heartbeat", 1.0)
+        made.line.close()
