@@ -14,8 +14,9 @@ from hil.testbed.setup import beats
 from twin.errors import InputProblems
 from twin.record.exchange import Inventory
 from twin.run import Prepared, RunResult, prepare, run_scenario
-from twin.scenario.build import calibrated, warmed
+from twin.scenario.build import calibrated
 from twin.scenario.files import find_scenario
+from twin.scenario.warm_start import warmed
 
 __all__ = ["City", "city_of", "warm_city"]
 

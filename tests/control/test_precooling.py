@@ -10,7 +10,8 @@ from fakecity import FakeCity, make_calendar, make_inventory
 
 from twin.clock import HOUR_MS, MINUTE_MS
 from twin.control.capability import flexibility as flex
-from twin.control.demand_response.precooling import COOLEST_C, DEEPEST_C, HOLD_MIN
+from twin.control.capability.flexibility import COOLEST_C, DEEPEST_C
+from twin.control.demand_response.precooling import HOLD_MIN
 from twin.control.platform import Platform
 from twin.record.orders import Notice, NoticeKind, Order, OrderForm, OrderKind
 

@@ -11,12 +11,14 @@ import pytest
 
 from twin.assets import KINDS
 from twin.clock import DAY_MS, HOUR_MS
+from twin.control.logic import BaseLogic
 from twin.control.platform import Platform
 from twin.engine.meter_sink import MeterSink
 from twin.engine.simulation import Simulation
 from twin.errors import InputProblems
 from twin.record.metering import MeterHistory
 from twin.scenario.build import Built, build, calibrated
+from twin.scenario.cache import read_arrays
 from twin.scenario.files import find_scenario, load_scenario
 from twin.scenario.history_run import coarse
 from twin.scenario.warm_start import warmed
@@ -219,3 +221,37 @@ def test_without_history_nothing_is_added() -> None:
     assert world.gamers() is None
     assert world.uplift_at(0) is None
     assert len(world.weather.temperature_c) == 2881
+
+
+# -- who watches the day before ------------------------------------------------------------------
+
+
+def test_who_watches_learns_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The day is run anew from the state at its begin, whatever an earlier run has kept.
+    monkeypatch.setattr(
+        "twin.scenario.warm_start.read_arrays",
+        lambda name: None if name.startswith("watched-") else read_arrays(name),
+    )
+    plain, watched = past(), warmed(past(), Platform)
+    assert plain.watched is None
+    assert watched.watched is not None
+    assert plain.warm is not None
+    assert watched.warm is not None
+    for name, values in plain.warm.items():
+        if name.startswith(("kind.", "sites", "grid")):
+            np.testing.assert_array_equal(watched.warm[name], values, name)
+    np.testing.assert_array_equal(
+        watched.history.demand_kw,
+        plain.history.demand_kw,  # type: ignore[union-attr]
+    )
+    logic = Platform()
+    logic.start(watched.world.inventory, watched.calendar())
+    assert np.isfinite(logic.habits.usual("aircon")).all()
+    assert logic.habits.usual("aircon").sum() > 0.0
+    swaps = [logic.adjustable.plans.at("swap", h * HOUR_MS) for h in range(24)]
+    assert np.isfinite(swaps).mean() > 0.9
+
+
+def test_without_a_history_or_a_watcher_nobody_watches() -> None:
+    assert warmed(past(), BaseLogic).watched is None
+    assert warmed(calibrated(made()), Platform).watched is None

@@ -24,7 +24,7 @@ from twin.scenario.branches import Left, leave, recorder_of, sustained_calls
 from twin.scenario.build import Built
 from twin.verify.flexibility import held_by_kind, summary
 
-UP, DOWN = 1, 4
+UP, DOWN = 1, 4  # the calls for an hour
 
 
 def asked(built: Built, logic: type[BaseLogic]) -> Left:
@@ -37,11 +37,12 @@ def asked(built: Built, logic: type[BaseLogic]) -> Left:
 @pytest.fixture(scope="module")
 def left(tiny: Built) -> Left:
     found = asked(tiny, Platform)
-    for _, fork in found.asked:
+    for number in (UP, DOWN):
+        call, fork = found.asked[number]
         fork.grid = fork.snapshot = None
-        fork.run(found.asked[0][0].end_ms)
+        fork.run(call.end_ms)
     found.run.grid = found.run.snapshot = None
-    found.run.run(found.asked[0][0].end_ms)
+    found.run.run(found.asked[UP][0].end_ms)
     return found
 
 

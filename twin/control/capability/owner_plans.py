@@ -1,10 +1,10 @@
 """What owners do by themselves, learned from readings of the hours and days before.
 
 `twin.control.baselines.owner` follows batteries minute by minute, `lines` batch lines. Here the
-last time a tariff period was seen tells how much ice is melted in it, and the same hour of the day
-before what electrolysers and swap stations draw, tariff included. Chargers and buildings have no
-owner's plan but a day: what those of one use drew at this time. Learned while nobody commands;
-what was never seen says nothing (NaN).
+same hour of the day before tells how much ice is melted in it and what electrolysers and swap
+stations draw, tariff included. Chargers and buildings have no owner's plan but a day: what those
+of one use drew at this time. Learned while nobody commands; what was never seen says nothing
+(NaN).
 """
 
 from __future__ import annotations
@@ -23,27 +23,23 @@ from twin.record.table import Table
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-PERIODS = 4
 QUARTERS = 96
 HOURS = 24
-FORGET = 1.0 / 30.0  # per minute of a tariff period, as other habits (assumed)
 USES = {"charging": 3, "aircon": 5}  # of stations and buildings
-# What is kept, and how many rows: by tariff period or by hour of the day.
-KEPT = {"icestore": HOURS, "hydrogen": HOURS, "swap": HOURS}
+KEPT = ("icestore", "hydrogen", "swap")  # kinds of which each hour of the day is kept
 
 
 class OwnerPlans:
-    """Memories by kind: a row a tariff period or hour of the day, float64[n] each, NaN unseen.
+    """Memories by kind: a row an hour of the day, float64[n] each, NaN unseen.
 
     Ice stores: melted cooling [kW thermal]; the others: demand [kW].
     """
 
     def __init__(self, inventory: Inventory, calendar: Calendar) -> None:
-        self.calendar = calendar
         self.memory: dict[str, Table] = {}
-        for kind, rows in KEPT.items():
+        for kind in KEPT:
             if kind in inventory.kinds and inventory.kinds[kind].n > 0:
-                names = tuple(str(row) for row in range(rows))
+                names = tuple(str(hour) for hour in range(HOURS))
                 self.memory[kind] = Table(names, inventory.kinds[kind].n)
                 self.memory[kind].block[:] = np.nan
         self.lines: LineOwners | None = None
@@ -65,12 +61,6 @@ class OwnerPlans:
         lines = {} if self.lines is None else {"plans.lines": self.lines.memory}
         return {f"plans.{k}": t for k, t in self.memory.items()} | lines
 
-    def _row(self, kind: str, at_ms: int) -> int:
-        minute = minute_of_day(at_ms)
-        if KEPT[kind] == HOURS:
-            return minute // 60
-        return int(np.clip(self.calendar.tariff_period[minute], 0, PERIODS - 1))
-
     def learn(
         self, now_ms: int, fleet: Supervision, touched: Callable[[str], Flags], read: Iterable[str]
     ) -> None:
@@ -90,11 +80,10 @@ class OwnerPlans:
                 self._learn_day(kind, now_ms, -watch.get("power_kw"), seen)
                 continue
             value = watch.get("melt_kw") if kind == "icestore" else -watch.get("power_kw")
-            known = self.memory[kind].block[self._row(kind, now_ms - MINUTE_MS)]
-            minutes = watch.period_ms / MINUTE_MS
-            forget = 1.0 - (1.0 - FORGET) ** minutes
-            if KEPT[kind] == HOURS:  # the mean of the hour so far
-                forget = min(minutes / (minute_of_day(now_ms - MINUTE_MS) % 60 + 1), 1.0)
+            hour, minute = divmod(minute_of_day(now_ms - MINUTE_MS), 60)
+            known = self.memory[kind].block[hour]
+            # The mean of the hour so far.
+            forget = min(watch.period_ms / MINUTE_MS / (minute + 1), 1.0)
             news = np.where(np.isnan(known), value, known + forget * (value - known))
             np.copyto(known, news, where=seen & np.isfinite(news))
 
@@ -109,14 +98,9 @@ class OwnerPlans:
 
     # -- what follows --------------------------------------------------------------------------
 
-    def changes(self, from_ms: int, to_ms: int) -> bool:
-        """Return whether the tariff changes between two moments."""
-        period = self.calendar.tariff_period
-        return bool(period[minute_of_day(from_ms)] != period[minute_of_day(to_ms)])
-
     def at(self, kind: str, at_ms: int) -> Floats:
-        """Return what was learned of `kind` for the period or hour at `at_ms`, NaN unseen."""
-        row: Floats = self.memory[kind].block[self._row(kind, at_ms)]
+        """Return what was learned of `kind` for the hour of `at_ms`, NaN unseen."""
+        row: Floats = self.memory[kind].block[minute_of_day(at_ms) // 60]
         return row
 
     def drawn_share(self, kind: str, at_ms: int) -> Floats:
