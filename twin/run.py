@@ -219,7 +219,7 @@ def run_scenario(
             built = calibrated(built)
         with watch.phase("warm_start"):
             report("running the day before (once)", 0.0)
-            built = warmed(built)
+            built = warmed(built, prepared.make)
         with watch.phase("simulation"):
             branches = _simulate(replace(prepared, built=built), carrier, runs, report)
         with watch.phase("judge"):

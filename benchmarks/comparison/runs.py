@@ -57,7 +57,8 @@ class Shared:
 def built_for(scenario: str, seed: int, assignments: Sequence[str]) -> Built:
     """Return the scenario's city with the day of `seed`, calibrated and warm."""
     changes = [*assignments, f"seed={seed}"]
-    return warmed(calibrated(prepare(find_scenario(scenario), changes).built))
+    prepared = prepare(find_scenario(scenario), changes)
+    return warmed(calibrated(prepared.built), prepared.make)
 
 
 def seed_rows(
