@@ -22,9 +22,7 @@ QUARTER_MS = HOUR_MS // 4
 REBOUND_AIM = 0.36  # of the order; nine tenths of the limit (assumed)
 PEAK_MARGIN = 0.003  # of the day's maximum that stays free: the own baseline errs (assumed)
 SETTLE = 0.2  # of a new ratio of seen to forecast load that is believed each minute (assumed)
-# In which what the other kinds still give, or already take, fades (assumed: sooner given up than
-# caught up, see `twin.control.demand_response.recovery`).
-GIFT_H, DEBT_H = 0.5, 1.5
+DEBT_H = 1.5  # in which what other kinds take back fades (assumed)
 
 
 class DayLoad:
@@ -82,11 +80,14 @@ def quarter_hours(now_ms: int, quarters: int) -> Floats:
     return np.asarray(np.maximum(hours, MINUTE_MS / HOUR_MS))
 
 
-def fading_kw(others_kw: float, hours: Floats) -> Floats:
-    """Return what the other kinds are expected to give (negative: take) in each quarter."""
+def fading_kw(kw: float, ends_min: tuple[float, float], hours: Floats) -> Floats:
+    """Return what a kind is expected to give (negative: take) in each quarter.
+
+    What it gives it gives up between `ends_min` from now, what it takes fades over `DEBT_H`.
+    """
     since = np.cumsum(hours) - 0.5 * hours
-    fades = np.clip(1.0 - since / (GIFT_H if others_kw > 0.0 else DEBT_H), 0.0, 1.0)
-    return np.asarray(others_kw * fades)
+    first, last = (0.0, DEBT_H) if kw < 0.0 else (ends_min[0] / 60.0, ends_min[1] / 60.0)
+    return np.asarray(kw * np.clip((last - since) / (last - first), 0.0, 1.0))
 
 
 def lay_into(

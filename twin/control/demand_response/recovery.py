@@ -83,7 +83,7 @@ class Recovery:
         out: list[SetPoint] = []
         over = True
         if with_batteries and "storage" in self.levers.kinds:
-            out, level, over = self._batteries(now_ms, began, fleet, others_kw, day, asked_kw)
+            out, level, over = self._batteries(now_ms, began, fleet, cut_kw, day, asked_kw)
             crowded |= level > 0.0
         if float(self.clock["ceded"][0]) > 0.0:
             return out, over
@@ -101,6 +101,19 @@ class Recovery:
             out += self._kind(now_ms, kind, touched, lift, since, crowded, fleet)
             over &= since > last
         return out, over
+
+    def _ends_min(self, kind: str, minutes: float) -> tuple[float, float]:
+        """Return between which minutes from now `kind` gives up what it still gives.
+
+        Buildings as fast as their set-points come back, the others as they are released.
+        """
+        if kind == "aircon":
+            offset = self.levers.memory[kind]["offset_c"]
+            held = offset[self.levers.without.touched(kind) & (offset > 0.0)]
+            return 0.0, max(60.0 * float(held.mean()) / flex.DRIFT_C_H if len(held) else 0.0, 1.0)
+        first, last = LIFT_MIN.get(kind, LIFT_MIN_ELSE)
+        since = minutes - float(self.clock["waited"][0]) if kind in WAITS else minutes
+        return max(first - since, 0.0), max(last - since, 1.0)
 
     def _kind(
         self, now_ms: int, kind: str, touched: NDArray[np.bool_], lift: Floats,
@@ -133,8 +146,8 @@ class Recovery:
         return out
 
     def _batteries(
-        self, now_ms: int, began: int, fleet: Supervision, others_kw: float, day: DayLoad,
-        asked_kw: float,
+        self, now_ms: int, began: int, fleet: Supervision, cut_kw: Mapping[str, float],
+        day: DayLoad, asked_kw: float,
     ) -> tuple[list[SetPoint], float, bool]:  # fmt: skip
         """Follow the owners' schedule less what is missing; release when nothing is owed.
 
@@ -159,7 +172,10 @@ class Recovery:
         if not use.any():
             return out, 0.0, False
         most = due[:, use].sum(axis=1)
-        room = day.allowed_kw(now_ms, len(due), asked_kw) + fading_kw(others_kw, hours)
+        room = day.allowed_kw(now_ms, len(due), asked_kw)
+        for kind, kw in cut_kw.items():
+            if kind != "storage":
+                room += fading_kw(kw, self._ends_min(kind, (now_ms - began) / MINUTE_MS), hours)
         missing = float((owed_kwh - stock)[use].sum())
         held, level = lay_into(missing, most, room, hours)
         fed = float(np.maximum(schedule, 0.0)[use].sum())
