@@ -105,6 +105,36 @@ def test_no_function_and_no_broken_frame_passes(
                 assert LOW_KW <= ordered_kw(device, line, point) <= HIGH_KW
 
 
+@pytest.mark.parametrize(
+    ("function", "data"),
+    [
+        (6, struct.pack(">HH", 0, 1)),  # high word of a 32-bit order
+        (6, struct.pack(">HH", 1, 1201)),
+        (16, struct.pack(">HHBHH", 0, 2, 4, 1, 0)),
+        (16, struct.pack(">HHBHH", 1, 2, 4, 1201, 0)),
+        (16, struct.pack(">HHBHH", 0, 2, 4, 0xFFFF, 0x8000)),
+        (16, struct.pack(">HHBHH", 0, 2, 4, 0x8000, 0)),  # not implemented
+        (23, struct.pack(">HHHHBHH", 0, 1, 0, 2, 4, 0, 1201)),
+        (22, struct.pack(">HHH", 1, 0, 0)),  # what it makes of the old value is not known
+        (16, struct.pack(">HHBH", 0, 2, 4, 0)),
+        (16, b""),
+    ],
+)
+def test_a_request_that_leaves_the_limits_is_not_sent(function: int, data: bytes) -> None:
+    with rig() as (device, line, _):
+        with pytest.raises(Forbidden):
+            device.line.raw(function, data)
+        assert line.sent == []
+
+
+def test_a_request_inside_the_limits_is_sent() -> None:
+    with rig() as (device, line, _):
+        device.line.raw(16, struct.pack(">HHBHH", 0, 2, 4, 0, 1200))
+        device.line.raw(6, struct.pack(">HH", 2, 9))
+        assert ordered_kw(device, line, "set_power_kw") == 120.0
+        assert line.words["holding", 2] == 9
+
+
 @given(
     steps=st.lists(
         st.tuples(st.floats(-500.0, 500.0), st.floats(0.0, 5.0)), min_size=1, max_size=12
