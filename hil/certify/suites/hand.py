@@ -25,6 +25,8 @@ POWER_COLUMNS = ("time_s", "power_kw", "half_width_kw")
 EVERY_S, EVERY_EMULATED_S = 0.1, 1.0
 # An order is repeated before the device lets go of it: this often [s], or a third of its own time.
 REPEAT_S, SHARE = 300.0, 3.0
+# Clocks count milliseconds: nearer to an end than this it has come.
+CLOCK_S = 1e-3
 # Half a step of the 24 bits of a f32 register, relative.
 F32_HALF_STEP = 2.0**-25
 
@@ -173,6 +175,10 @@ class Hand:
             if due_s <= part_s:
                 self.repeat()
 
+    def past(self, end_s: float) -> bool:
+        """Return whether a moment of the device's clock has come."""
+        return self.clock.now_s() >= end_s - CLOCK_S
+
     def repeat(self) -> None:
         """Order again what was ordered last."""
         self._told_s = self.clock.now_s()
@@ -219,10 +225,9 @@ class Hand:
             sample = self.power() if look is None else look()
             series.add(sample.before_s, sample.value, sample.half_width)
             found.append(sample)
-            now_s = self.clock.now_s()
-            if now_s >= end_s or (until is not None and until(sample)):
+            if self.past(end_s) or (until is not None and until(sample)):
                 return found
-            self.clock.sleep(min(self.every_s, max(end_s - now_s, 0.0)))
+            self.clock.sleep(min(self.every_s, end_s - self.clock.now_s()))
 
     def steady(self, series: Series, seconds: float, most_s: float, band_kw: float) -> Sampled:
         """Wait until the power stands still; return its mean over the last `seconds`.
