@@ -35,7 +35,7 @@ from hil.bench.gate import Permit
 from hil.bench.guard_errors import GuardLost, GuardTripped
 from hil.bench.guard_held import HeldLine
 from hil.bench.guard_link import socket_pair
-from hil.bench.guard_plan import GuardPlan
+from hil.bench.guard_plan import LOG, GuardPlan
 from hil.bench.guard_talk import Talk
 from hil.bench.journal import Journal
 from hil.bench.lease import Timers
@@ -100,13 +100,16 @@ class Guard:
             raise
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._signalled)
+                before = signal.getsignal(number)
+                if before is not signal.SIG_IGN:
+                    signal.signal(number, self._signalled)
+                    self._before[number] = before or signal.SIG_DFL
         return self
 
     @property
     def errors_path(self) -> Path:
-        """Where the guard writes what its journal cannot hold; gone where there is nothing."""
-        return self.plan.journal.with_suffix(".guard.log")
+        """Where the guard writes what its journal cannot hold; it removes an empty one itself."""
+        return self.plan.journal.with_suffix(LOG)
 
     def _hand_over(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdin is None:
@@ -195,8 +198,9 @@ class Guard:
             return  # it is ending already
         before = self._before.get(number)
         if callable(before):
-            before(number, frame)
-        raise KeyboardInterrupt(name)
+            before(number, frame)  # which may keep it for later
+        else:
+            raise KeyboardInterrupt(name)
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -280,5 +284,3 @@ class Guard:
         if process is not None:
             # Nobody waits for a guard that is still at it; it is collected when it ends.
             threading.Thread(target=process.wait, name="guard", daemon=True).start()
-        if self.errors_path.exists() and self.errors_path.stat().st_size == 0:
-            self.errors_path.unlink()

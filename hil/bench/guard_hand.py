@@ -29,7 +29,7 @@ class Hand:
     Attributes
     ----------
     left : contact was lost and it is no more in the runner's hands
-    securing : it is being made safe
+    securing, again : it is being made safe; and must be proven once more after that
     seen_s : monotonic time at which it last showed anything
     """
 
@@ -50,7 +50,7 @@ class Hand:
             rated_kw=plan.rated_kw, safe_state=plan.safe_state,
         )  # fmt: skip
         self.seen_s = time.monotonic()
-        self.left = self.securing = False
+        self.left = self.securing = self.again = False
 
     def look(self, conditions: Iterable[Condition]) -> list[str]:
         """Return by which conditions the device must be stopped; raises LineError."""

@@ -12,10 +12,12 @@ from hil.bench.drivers.entries import InstrumentEntry
 from hil.bench.envelope import Envelope
 from hil.registers.schema import RegisterMap
 
-__all__ = ["Condition", "GuardPlan", "GuardedDevice", "Times"]
+__all__ = ["LOG", "Condition", "GuardPlan", "GuardedDevice", "Times"]
 
 # So that one that is late, or a request between two of them, is not taken for silence.
 BEATS = 10
+# Beside the journal: what the guard could not write into it.
+LOG = ".guard.log"
 
 
 @dataclass(frozen=True, slots=True)

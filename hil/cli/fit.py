@@ -20,8 +20,9 @@ from hil.bench.files import load_bench
 from hil.bench.fit.outcome import Fit, fit_recording, write_fit
 from hil.bench.journal import NoJournal
 from hil.bench.recorder import RecordedLine, RecordedMeter, RecordingFile
-from hil.bench.recording import load_recording
+from hil.bench.recording import Recording, load_recording
 from hil.bench.roles import Meter
+from hil.bench.run_recording import is_run, load_run
 from hil.cli.options import to_write
 from hil.registers.kinds import catalogue
 from hil.testbed.exercise import exercise
@@ -125,8 +126,12 @@ def _watched(bench_file: Path, name: str, out: Path, length_s: float, every_s: f
 
 
 def fit(
-    recording: Annotated[Path, typer.Argument(help="a recording, CSV or JSON lines")],
-    kind: Annotated[str, typer.Option(help="device kind of the twin")] = "storage",
+    recording: Annotated[
+        Path, typer.Argument(help="a recording, CSV or JSON lines, or a certification's folder")
+    ],
+    kind: Annotated[
+        str | None, typer.Option(help="device kind of the twin; a certification says its own")
+    ] = None,
     name: Annotated[str, typer.Option(help="of the map")] = "fitted",
     out: Annotated[
         Path | None, typer.Option(help="folder to write; default out/fit/<name>")
@@ -139,24 +144,31 @@ def fit(
 ) -> None:
     """Make a register map and parameters of the twin from a recorded device, with residuals."""
     found: list[Problem] = []
+    read = attempt(found, lambda: _read(recording))
     known = [k for k in catalogue() if k in KINDS]
-    if kind not in known:
-        allowed = ", ".join(known) + did_you_mean(kind, known)
-        found.append(Problem("--kind", "kind", repr(kind), allowed))
+    sort = kind if kind is not None or read is None else read[1]
+    if sort not in known and read is not None:
+        allowed = ", ".join(known) + did_you_mean(sort or "", known)
+        found.append(Problem("--kind", "kind", "missing" if sort is None else repr(sort), allowed))
     if not _is_name(name):
         found.append(Problem("--name", "map", repr(name), NAME))
     folder = Path("out/fit") / name if out is None else out
     found += to_write("--out", folder, "folder")
     plate = attempt(found, lambda: _nameplate(nameplate or []))
-    one = attempt(found, lambda: load_recording(recording))
-    if found or one is None or plate is None:
+    if found or read is None or plate is None or sort is None:
         raise InputProblems(found)
+    one = read[0]
     one.nameplate |= plate
-    result = fit_recording(one, kind, name, str(recording), unit)
+    result = fit_recording(one, sort, name, str(recording), unit)
     held_against(one, result)
     files = write_fit(result, folder, site)
     _show(result)
     OUT.print(f"wrote {', '.join(str(f) for f in files)}", highlight=False, soft_wrap=True)
+
+
+def _read(path: Path) -> tuple[Recording, str | None]:
+    """Return a recording and, where it says so, the kind of its device."""
+    return load_run(path) if is_run(path) else (load_recording(path), None)
 
 
 def _is_name(name: str) -> bool:
@@ -206,5 +218,7 @@ def _show(result: Fit) -> None:
             f"{r['plain_power_rms_kw']:.3g} kW, {r['plain_soc_rms']:.2%}",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
-    for text in [*(result.storage.doubts if result.storage is not None else ()), *result.untold]:
+    for text in result.storage.doubts if result.storage is not None else ():
+        OUT.print(f"[yellow]rests on[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
+    for text in result.untold:
         OUT.print(f"[yellow]not told[/yellow] {escape(text)}", highlight=False, soft_wrap=True)

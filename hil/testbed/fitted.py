@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hil.bench.fit.outcome import Fit
 from hil.bench.fit.parameters import PARAMETERS, Parameter
+from hil.bench.fit.quantities import longest_stretch
 from hil.bench.recording import Recording
 from hil.testbed.fitted_cells import refine
 from hil.testbed.stage_world import alone, start_hour
@@ -23,6 +24,7 @@ __all__ = ["held_against", "take"]
 F8 = NDArray[np.float64]
 HOUR_S = 3_600
 LONGEST_S = 20 * HOUR_S  # of a recording that is replayed: the stage's day has an end
+LEAST_S = 60
 HOLD_S = 86_400.0  # a replayed order stands until the next one
 SHARED = {"pcs_ramp_per_s": battery.RAMP, "auxiliary_standby": battery.AUX_STANDBY}
 
@@ -68,13 +70,18 @@ def held_against(recording: Recording, fit: Fit, seed: int = 0) -> None:
     power = recording.references.get("power_kw")
     if orders is None or soc is None or power is None:
         return
+    whole = longest_stretch(power[0])
+    power = power[0][whole], power[1][whole]
     # The twin's time is whole seconds: orders enter with the second that begins with them.
-    first_s = int(np.floor(orders.time_s[0]))
+    first_s = int(np.floor(max(orders.time_s[0], power[0][0])))
     last_s = int(min(power[0][-1], first_s + LONGEST_S))
-    told = dict(zip(np.floor(orders.time_s).astype(int).tolist(), orders.power_kw, strict=True))
+    moments = np.floor(orders.time_s).astype(int).tolist()
+    told = {max(t, first_s): p for t, p in zip(moments, orders.power_kw, strict=True)}
+    if last_s - first_s < LEAST_S:
+        return
     fit.replay["seconds"] = float(last_s - first_s)
     for prefix, (run, kind) in (("plain_", plain), ("", fitted)):
-        kind.state["soc"] = float(np.interp(orders.time_s[0], *soc))
+        kind.state["soc"] = float(np.interp(float(first_s), *soc))
         time_s, power_kw, charge = _run(run, kind, told, (first_s, last_s))
         fit.replay[f"{prefix}power_rms_kw"] = _apart(power, time_s, power_kw)
         fit.replay[f"{prefix}soc_rms"] = _apart(soc, time_s, charge)

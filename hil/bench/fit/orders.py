@@ -19,6 +19,7 @@ __all__ = ["Companion", "Orders", "orders_of", "untold_writes"]
 F8 = NDArray[np.float64]
 # Choices of this fit (assumed).
 LEAST_ORDERS = 3
+LEAST_SAMPLES = 2  # of power, from which it is known what was reached
 SETTLED = 0.5  # the later part of the time between two orders, in which power is taken as reached
 WITHIN = 0.03  # of the largest power: reached is what was ordered
 FOLLOWED = 0.5  # share of the orders that must be reached; others meet the device's own limits
@@ -172,7 +173,7 @@ def _reached(time_s: F8, power: Quantity) -> F8:
     found = np.full(len(time_s), np.nan)
     for i, (start_s, end_s) in enumerate(zip(time_s, ends, strict=True)):
         mine = (power.time_s > start_s + SETTLED * (end_s - start_s)) & (power.time_s <= end_s)
-        if int(mine.sum()) >= 3:
+        if int(mine.sum()) >= LEAST_SAMPLES:
             found[i] = float(np.median(power.value[mine]))
     return found
 

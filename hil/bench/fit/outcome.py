@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hil.bench.fit.figures import Figure
 from hil.bench.fit.mapping import FittedMap, fit_map
 from hil.bench.fit.parameters import Parameter, parameters_of
-from hil.bench.fit.quantities import Quantity, known_quantities
+from hil.bench.fit.quantities import Quantity, known_quantities, longest_stretch
 from hil.bench.fit.response import Response, response_of
 from hil.bench.fit.storage import StorageFit, fit_storage
 from hil.bench.recording import Recording
@@ -95,6 +95,12 @@ def _power(recording: Recording, fitted: FittedMap) -> Quantity | None:
 def _storage(
     recording: Recording, fitted: FittedMap, power: Quantity, rated_kw: float, untold: list[str]
 ) -> StorageFit | None:
+    whole = longest_stretch(power.time_s)
+    if whole.stop - whole.start < len(power.time_s):
+        untold.append(f"physics before and after the longest stretch without a gap: from "
+                      f"{power.time_s[whole.start]:g} s to {power.time_s[whole.stop - 1]:g} s of "
+                      "the recording is used")  # fmt: skip
+    power = replace(power, time_s=power.time_s[whole], value=power.value[whole])
     reference = recording.references.get("soc")
     shown = fitted.series("soc")
     if shown is not None:

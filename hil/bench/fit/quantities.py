@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,13 @@ from hil.registers.kinds import catalogue
 from twin.record.exchange import Point
 from twin.units import SECONDS_PER_HOUR
 
-__all__ = ["Quantity", "counted_soc", "known_quantities"]
+__all__ = ["Quantity", "counted_soc", "known_quantities", "longest_stretch"]
 
 F8 = NDArray[np.float64]
 # A reference this many of its own intervals away from a reading says nothing of it.
 NEAR = 1.5
+# Longer without a sample is a gap: this many usual intervals, and so many seconds (assumed).
+GAP, GAP_S = 10.0, 60.5
 # What a sensor of charge and a counter may be off, as a share of the largest change (assumed).
 CHARGE_ERROR, COUNTER_ERROR = 0.03, 0.02
 
@@ -83,6 +86,18 @@ class Quantity:
         return np.where(inside & ((gap <= NEAR * usual) | (near <= 0.1 * usual)), value, np.nan)
 
 
+def longest_stretch(time_s: F8) -> slice:
+    """Return the rows of the longest stretch without a gap: what is counted must be whole."""
+    steps = np.diff(time_s)
+    if len(steps) == 0:
+        return slice(0, len(time_s))
+    most = max(GAP_S, GAP * float(np.median(steps)))
+    ends = np.concatenate([[0], np.flatnonzero(steps > most) + 1, [len(time_s)]])
+    spans = [float(time_s[b - 1] - time_s[a]) for a, b in pairwise(ends)]
+    longest = int(np.argmax(spans))
+    return slice(int(ends[longest]), int(ends[longest + 1]))
+
+
 def known_quantities(recording: Recording, kind: str) -> list[Quantity]:
     """Return everything that a recording says of the kind's points beside registers.
 
@@ -100,6 +115,8 @@ def known_quantities(recording: Recording, kind: str) -> list[Quantity]:
                                   signed=signed, wide=wide))  # fmt: skip
     power = recording.references.get("power_kw")
     if power is not None:
+        whole = longest_stretch(power[0])
+        power = power[0][whole], power[1][whole]
         found += _energies(points, *power)
         capacity = recording.nameplate.get("capacity_kwh")
         if "soc" in points and "soc" not in recording.references and capacity is not None:
