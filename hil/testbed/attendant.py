@@ -266,7 +266,7 @@ class Attendant:
     def _told(self, order: Order) -> Order:
         """Tell the device; return the order with what became of it."""
         try:
-            written = self.device.command(order.setpoint, order.value)
+            written = self.device.command(order.setpoint, order.value, order.twin_value)
         except KeyError:
             return replace(order, bench="no_register")
         except (Forbidden, ValueError):  # the latter: no number

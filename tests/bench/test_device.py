@@ -145,6 +145,15 @@ def test_what_comes_later_waits_for_what_comes_first(journal: Journal) -> None:
     assert [address for _, address, _ in line.sent] == [one_map.point("m704.WSetMod").address]
 
 
+def test_both_sizes_of_an_order_are_on_record(journal: Journal) -> None:
+    with storage(journal) as one:
+        one.command("power_kw", 30.0, at_twin=300.0)
+        one.write("set_power_kw", 40.0, at_twin=400.0)
+    first, second = entries(journal.path, "write")
+    assert (first["ordered"], first["at_twin"], first["value"]) == (30.0, 300.0, 30.0)
+    assert (second["at_twin"], second["value"]) == (400.0, 40.0)
+
+
 def test_a_set_point_that_the_map_does_not_have_is_said(journal: Journal) -> None:
     with storage(journal) as one, pytest.raises(KeyError):
         one.command("limit_kw", 1.0)
