@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hil.bench.files import load_bench
 from hil.certify.evidence import sha256_of
 from hil.plugin.cities import warm_city
 from tests.plugin.lab import lab
@@ -113,6 +114,12 @@ def test_the_platform_teams_suite_passes_on_emulated_devices(pytester: pytest.Py
 def test_the_suites_whole_day_passes(pytester: pytest.Pytester) -> None:
     shutil.copytree(SUITE, pytester.path, dirs_exist_ok=True)
     pytester.runpytest_inprocess("-m", "day").assert_outcomes(passed=1, deselected=11)
+
+
+def test_the_bench_file_that_ships_is_sound_and_writes_nothing() -> None:
+    bench = load_bench(SUITE / "bench.toml")
+    assert bench.dry_only
+    assert [d.name for d in bench.devices] == ["cabinet-1"]
 
 
 def test_the_same_file_runs_on_a_bench(pytester: pytest.Pytester) -> None:
