@@ -95,6 +95,10 @@ class BenchLoop:
     dry : devices are read only; the load flow keeps the twins' power
     stop_on_lost : a lost device ends the run
     guard : told at every tick that the run goes on; None: nothing is written
+
+    Attributes
+    ----------
+    unsafe : which devices are not proven to be at their safe state after the run, empty: none
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class BenchLoop:
         guard: Guard | None = None,
     ) -> None:
         self.stands, self.guard = list(stands), guard
+        self.unsafe = ""
         self.period_ms, self.tick_ms, self.rate = period_ms, tick_ms, rate
         self.feed, self.dry, self.stop_on_lost = feed, dry, stop_on_lost
 
@@ -227,7 +232,9 @@ class BenchLoop:
                 continue
             track = stand.tracks.get(point.name)
             if track is None:
-                track = Track(stand.name, point.name, readings[point.name], point.unit)
+                register = readings[point.name]
+                signal = stand.attendant.device.map.point(register).cls == "yx"
+                track = Track(stand.name, point.name, register, point.unit, signal)
                 stand.tracks[point.name] = track
             bench = math.nan if stand.lost is not None else float(values[i])
             track.add(now_ms, float(twin[i]), bench, float(ages[i]), commanded)

@@ -13,7 +13,7 @@ from hil.testbed.difference import columns, compare
 from twin.clock import SECOND_MS, format_time_of_day
 from twin.results.store import RunDirectory
 
-__all__ = ["bench_facts", "exceptions", "keep_bench"]
+__all__ = ["bench_facts", "bench_lines", "exceptions", "keep_bench"]
 
 # What counts as an exception of a device to an order, on either side.
 TWIN_NO = ("refused", "lost")
@@ -43,6 +43,7 @@ def bench_facts(loop: BenchLoop) -> dict[str, object]:
     found: dict[str, object] = {
         "dry_run": loop.dry,
         "rate": loop.rate,
+        "not_proven_safe": loop.unsafe,
         "devices": [_device(loop, stand) for stand in loop.stands],
     }
     if loop.feed is not None:
@@ -78,6 +79,7 @@ def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
         "power_uncertainty_kw": None if seen.power is None else seen.power.accuracy,
         "power_in_load_flow": not loop.dry,
         "lost": lost,
+        "safe_state": _safe_state(loop, stand),
         "orders": len(stand.orders),
         "orders_cut": dict(Counter(o.cut for o in stand.orders if o.cut)),
         "answers": dict(Counter(o.bench for o in stand.orders)),
@@ -86,6 +88,37 @@ def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
         "twin_silent_periods": stand.silent_periods,
         "difference": [compare(t, period_s).to_dict() for t in stand.tracks.values()],
     }
+
+
+def _safe_state(loop: BenchLoop, stand: Stand) -> dict[str, object] | None:
+    """Return what was read back at the end; None where the device was only read."""
+    proof = None if loop.guard is None else loop.guard.proofs.get(stand.name)
+    if proof is None:
+        return None
+    return {"proven": proof.safe, "read_back": dict(proof.values), "why": proof.why}
+
+
+def bench_lines(loop: BenchLoop) -> list[str]:
+    """Return lines for the command line, one a device and one a finding."""
+    lines = []
+    period_s = loop.period_ms / SECOND_MS
+    for stand in loop.stands:
+        power = stand.tracks.get("power_kw")
+        found = None if power is None else compare(power, period_s)
+        apart = "power never compared"
+        if found is not None and found.mean is not None:
+            delay = "" if found.delay_s is None else f", {found.delay_s:g} s later"
+            apart = f"twin - bench {found.mean:.2f} kW, 95 % within {found.p95_abs:.2f} kW{delay}"
+        lines.append(
+            f"bench: {stand.name} as {stand.kind}-{stand.row:05d}, scale {stand.scale:g}, power by "
+            f"{stand.path}; {len(stand.orders)} orders; {apart}"
+        )
+        if stand.lost is not None:
+            at = format_time_of_day(stand.lost.now_ms)
+            lines.append(f"LOST {stand.name} at {at}: {stand.lost.why}; from then on its twin")
+    if loop.unsafe:
+        lines.append(f"NOT PROVEN SAFE: {loop.unsafe}; look at the devices themselves")
+    return lines
 
 
 def _path(stand: Stand) -> dict[str, object]:

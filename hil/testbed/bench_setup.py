@@ -51,33 +51,46 @@ def standing(
 
     Raises
     ------
-    RunBroken : a device or instrument could not be reached at the beginning, the guard has
-        acted, or a device is not proven to be at its safe state at the end
+    RunBroken : a device or instrument could not be reached at the beginning, or the guard has
+        acted; that a device is not proven safe after a whole run is said by `BenchLoop.unsafe`
     InputProblems : the guard could not be armed; nothing was written
     """
     if bench is None:
         yield None
         return
+    loop: BenchLoop | None = None
+    well = False
     # Lines and recordings are needed until the guard has seen the safe state.
-    with ExitStack() as stack, ExitStack() as under:
+    with ExitStack() as stack:
         journal = stack.enter_context(Journal((bench.out / "bench.jsonl").absolute()))
         begun = {"bench": bench.file.name, "sha256": bench.file.sha256, "rate": rate}
         journal.record("note", "", text="run begins", dry_run=bench.dry, **begun)
-        making = _Making(bench, prepared, field, journal, stack, under)
-        world = prepared.built.world
-        stands = [making.stand(entry) for entry in bench.entries]
-        loop = BenchLoop(
-            stands, world.grid_period_ms, world.tick_ms, rate,
-            feed=making.feed(stands), dry=making.dry,
-            stop_on_lost=bench.file.run.when_lost == "stop", guard=making.guard,
-        )  # fmt: skip
         try:
-            _begin(loop)
-            field.ordered = loop.heard
-            yield loop
-        finally:
-            field.ordered, field.real, field.run.replaced = None, {}, {}
-            _stop(loop)
+            with ExitStack() as under:
+                making = _Making(bench, prepared, field, journal, stack, under)
+                loop = _loop(bench, prepared, making, rate)
+                try:
+                    _begin(loop)
+                    field.ordered = loop.heard
+                    yield loop
+                    well = True
+                finally:
+                    field.ordered, field.real, field.run.replaced = None, {}, {}
+                    _stop(loop)
+        except RunBroken as error:
+            # The run is whole; that a device is not proven safe is said beside its results.
+            if not well or loop is None:
+                raise
+            loop.unsafe = str(error)
+
+
+def _loop(bench: Bench, prepared: Prepared, making: _Making, rate: float) -> BenchLoop:
+    stands = [making.stand(entry) for entry in bench.entries]
+    world = prepared.built.world
+    return BenchLoop(
+        stands, world.grid_period_ms, world.tick_ms, rate, feed=making.feed(stands),
+        dry=making.dry, stop_on_lost=bench.file.run.when_lost == "stop", guard=making.guard,
+    )  # fmt: skip
 
 
 def _begin(loop: BenchLoop) -> None:

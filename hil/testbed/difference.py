@@ -44,6 +44,7 @@ class Track:
     ----------
     device, point, register : bench device; the kind's point; the map's point it was read from
     unit : of the values
+    signal : the values are states (遥信), whose difference means nothing but that they differ
     now_ms : simulated time
     twin, bench : NaN where there is none
     age_s : of the bench's value, simulated seconds
@@ -54,6 +55,7 @@ class Track:
     point: str
     register: str
     unit: str
+    signal: bool = False
     now_ms: array[int] = field(default_factory=lambda: array("q"))
     twin: array[float] = field(default_factory=lambda: array("d"))
     bench: array[float] = field(default_factory=lambda: array("d"))
@@ -76,8 +78,9 @@ class Compared:
     Attributes
     ----------
     periods : in which both had a value
-    mean, p95_abs, max_abs : of the difference; None without a period
+    mean, p95_abs, max_abs : of the difference; None without a period, and of states
     mean_commanded, p95_abs_commanded : of the periods under remote control alone
+    unequal_pct : of states, the share of periods in which they differ [%]; else None
     delay_s : by which the bench's steps come after the twin's [simulated s], None where neither
         moved or they are not alike
     resolution_s : of the delay: the grid period, or the interval at which the bench is read
@@ -93,6 +96,7 @@ class Compared:
     max_abs: float | None
     mean_commanded: float | None
     p95_abs_commanded: float | None
+    unequal_pct: float | None
     delay_s: float | None
     resolution_s: float
 
@@ -109,17 +113,20 @@ def compare(track: Track, period_s: float) -> Compared:
     off = twin - bench
     ages = np.array(track.age_s)[both]
     oldest = float(np.percentile(ages, 95)) if len(ages) > 0 else 0.0
+    known = both & (not track.signal)
+    unequal = 100.0 * float((off[both] != 0.0).mean()) if track.signal and both.any() else None
     return Compared(
         track.device,
         track.point,
         track.register,
         track.unit,
         int(both.sum()),
-        _mean(off[both]),
-        _p95(off[both]),
-        float(np.abs(off[both]).max()) if both.any() else None,
-        _mean(off[both & commanded]),
-        _p95(off[both & commanded]),
+        _mean(off[known]),
+        _p95(off[known]),
+        float(np.abs(off[known]).max()) if known.any() else None,
+        _mean(off[known & commanded]),
+        _p95(off[known & commanded]),
+        unequal,
         delay_s(twin, bench, period_s),
         max(period_s, oldest),
     )

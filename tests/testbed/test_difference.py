@@ -66,6 +66,15 @@ def test_a_point_never_read_has_no_figures() -> None:
     assert (found.mean_commanded, found.delay_s) == (None, None)
 
 
+def test_states_are_equal_or_not() -> None:
+    found = track((0.0, 0.0, False, 0.0), (2.0, 0.0, True, 0.0), (2.0, 1.0, True, 0.0))
+    assert compare(found, 1.0).unequal_pct is None
+    found.signal = True
+    states = compare(found, 1.0)
+    assert states.unequal_pct == pytest.approx(200.0 / 3.0)
+    assert (states.mean, states.p95_abs, states.max_abs, states.periods) == (None, None, None, 3)
+
+
 def test_columns_hold_every_track_one_after_the_other() -> None:
     one, two = track((1.0, 2.0, True, 0.0), (3.0, 4.0, False, 0.5)), track((5.0, 6.0, False, 0.0))
     two.point = "soc"

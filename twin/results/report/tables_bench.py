@@ -21,6 +21,9 @@ def bench_blocks(data: PageData, words: Words) -> list[Block]:
         return []
     lines = [_path(device, words) for device in devices]
     lines += [_lost(device, words) for device in devices if _section(device.get("lost"))]
+    unsafe = _section(bench).get("not_proven_safe")
+    if unsafe:
+        lines.append(words("bench.unsafe", why=unsafe))
     rate = _number(_section(bench).get("rate"))
     if rate is not None and rate != 1.0:
         lines.append(words("bench.hurried", rate=number(rate)))
@@ -75,7 +78,7 @@ def _devices(devices: Sequence[Mapping[str, object]], words: Words) -> Table:
 
 
 def _differences(devices: Sequence[Mapping[str, object]], data: PageData, words: Words) -> Table:
-    heads = ("point", "mean", "p95", "mean_commanded", "p95_commanded", "delay")
+    heads = ("point", "mean", "p95", "mean_commanded", "p95_commanded", "unequal", "delay")
     head = [Cell(words(f"bench.{name}"), "" if name == "point" else "num") for name in heads]
     rows = []
     for device in devices:
@@ -83,7 +86,7 @@ def _differences(devices: Sequence[Mapping[str, object]], data: PageData, words:
         rows.append([Cell(title, "group", len(heads))])
         for one in _mappings(device.get("difference")):
             unit = str(one.get("unit"))
-            keys = ("mean", "p95_abs", "mean_commanded", "p95_abs_commanded")
+            keys = ("mean", "p95_abs", "mean_commanded", "p95_abs_commanded", "unequal_pct")
             cells = [Cell(number(_number(one.get(key))), "num") for key in keys]
             delay = _number(one.get("delay_s"))
             near = words("bench.within", s=number(_number(one.get("resolution_s"))))
