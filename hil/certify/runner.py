@@ -290,7 +290,7 @@ def _whole(
     if taken:
         return worst_taken(taken)
     if lacking:
-        return measurement.untaken(Outcome.NOT_APPLICABLE, lacking)
+        return measurement.untaken(Outcome.NOT_APPLICABLE, lacking, lacking=True)
     broken = [s.error for s in steps if s.error]
     reason = f"broken off: {broken[0]}" if broken else "no step came to it"
     return measurement.untaken(Outcome.INCONCLUSIVE, reason)

@@ -6,6 +6,7 @@ from hil.certify.suites import (
     charger,
     interconnection,
     protocol,
+    register_map,
     storage,
     terminal,
 )
@@ -13,6 +14,7 @@ from hil.certify.suites import (
 __all__ = ["SUITES"]
 
 SUITES: dict[str, Suite] = {
+    "register-map": register_map.SUITE,
     "protocol": protocol.SUITE,
     "storage": storage.SUITE,
     "interconnection": interconnection.SUITE,
