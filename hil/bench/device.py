@@ -46,6 +46,7 @@ class BenchDevice:
     rated_kw : of the device itself; needed where the map speaks of percent of rating
     safe_state : values by point, told in this order; None: what `Meanings.safe_state` says
     permit : asked before every write, raises Forbidden; None: everything is permitted
+    closed : nothing is written where the map has no point
 
     Attributes
     ----------
@@ -67,6 +68,7 @@ class BenchDevice:
         rated_kw: float | None = None,
         safe_state: Mapping[str, float] | None = None,
         permit: Permit | None = None,
+        closed: bool = False,
     ) -> None:
         self.name, self.kind, self.map, self.scale = name, kind, map, scale
         self.envelope, self.journal, self.clock = envelope, journal, clock
@@ -75,7 +77,7 @@ class BenchDevice:
         self.safe_state = dict(own)
         self.line = Gate(
             name, line, self.meanings, envelope, journal, clock,
-            _permitted if permit is None else permit,
+            _permitted if permit is None else permit, closed,
         )  # fmt: skip
 
     # -- reading -------------------------------------------------------------------------------
@@ -186,6 +188,8 @@ class BenchDevice:
         if at_twin is not None:
             more["at_twin"] = at_twin
         rated_kw = self.meanings.rated_kw
+        if setpoint == "release" and value < 0.5:
+            return []  # it asks for nothing, as at our head-end
         if setpoint not in self.meanings.commands and setpoint == "release":
             switches = {n: float(c[0].off) for n, c in self.meanings.enables.items()}
             if not switches:

@@ -115,6 +115,7 @@ def test_a_command_takes_every_register_it_needs(journal: Journal, name: str) ->
         assert one.meanings.power_kw(command.value, value) == pytest.approx(-120.0)
         if command.enable is not None:
             assert shown[command.enable].value == command.on
+            assert one.command("release", 0.0) == []
             assert [w.point for w in one.command("release", 1.0)] == [command.enable]
             assert one.read([command.enable])[command.enable].value == command.off
         one.line.close()

@@ -127,6 +127,24 @@ def test_a_request_that_leaves_the_limits_is_not_sent(function: int, data: bytes
         assert line.sent == []
 
 
+def test_a_closed_bench_writes_to_no_register_that_the_map_does_not_know() -> None:
+    with rig(closed=True) as (device, line, _):
+        for call in (
+            lambda: device.line.write("holding", 9, [1]),
+            lambda: device.line.write("holding", 4, [1, 1]),
+            lambda: device.line.raw(5, b"\0\7\xff\0"),
+            lambda: device.line.raw(16, b"\0\2"),
+        ):
+            with pytest.raises(Forbidden, match=r"is not in map storage-own|malformed"):
+                call()
+        assert line.sent == []
+        device.write("set_heartbeat", 3.0)
+        assert device.read(["rated_kw"])["rated_kw"].value == 0.0
+    with rig() as (device, line, _):
+        device.line.write("holding", 9, [1])
+        assert line.words["holding", 9] == 1
+
+
 def test_a_request_inside_the_limits_is_sent() -> None:
     with rig() as (device, line, _):
         device.line.raw(16, struct.pack(">HHBHH", 0, 2, 4, 0, 1200))
