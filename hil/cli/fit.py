@@ -82,7 +82,9 @@ def _emulated(stage: Stage, out: Path, every_s: int) -> None:
         length_s = stage.clock.now_s()
     finally:
         file.close()
-    OUT.print(f"{length_s:g} s of device time (time-compressed) in {out}", highlight=False)
+    OUT.print(
+        f"{length_s:g} s of device time (time-compressed) in {out}", highlight=False, soft_wrap=True
+    )
 
 
 def _watched(bench_file: Path, name: str, out: Path, length_s: float, every_s: float) -> None:
@@ -122,7 +124,9 @@ def _watched(bench_file: Path, name: str, out: Path, length_s: float, every_s: f
         except KeyboardInterrupt:
             raise RunBroken(f"interrupted; what was recorded stands in {out}") from None
     with_meter = "with its meter" if meters else "without a meter: only the nameplate is known"
-    OUT.print(f"{name} {with_meter} in {out}; {lost} readings were lost", highlight=False)
+    OUT.print(
+        f"{name} {with_meter} in {out}; {lost} readings were lost", highlight=False, soft_wrap=True
+    )
 
 
 def fit(
