@@ -129,6 +129,14 @@ def test_a_lost_heartbeat_ends_an_order_in_the_declared_time(tmp_path: Path) -> 
     assert [one.outcome for one in found.values()] == [Outcome.PASS] * 4
 
 
+def test_a_watched_heartbeat_beats_through_every_other_procedure(tmp_path: Path) -> None:
+    """The device falls back after 20 s of silence: long legs and long looks keep it company."""
+    found = run("storage", "storage", tmp_path / "run", "response", "control", "limits",
+                manner=Manner(heartbeat_s=20), nameplate=SMALL, state=HALF_FULL)  # fmt: skip
+    assert failed(found) == []
+    assert [found[id].outcome for id in ("deviation", "at_full", "at_empty")] == [Outcome.PASS] * 3
+
+
 def test_a_heartbeat_that_nobody_watches_is_found(tmp_path: Path) -> None:
     found = run("storage", "storage", tmp_path / "run", "heartbeat",
                 declared={"heartbeat_s": 30.0}, state=HALF_FULL)  # fmt: skip
@@ -156,7 +164,7 @@ def test_limits_of_the_bench_leave_a_step_out_and_blame_no_device(tmp_path: Path
     assert [one.outcome for id, one in found.items() if id != "ramp"] == (
         [Outcome.NOT_APPLICABLE] * 4
     )
-    assert found["response_charge"].note == "the bench's own limits changed the order"
+    assert found["response_charge"].note == "the bench's own limit of power changed the order"
 
 
 def _bounded(subject: Subject, line: Line, journal: Journal) -> Subject:

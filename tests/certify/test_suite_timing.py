@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.certify.suites.timing import (
+    CLOCK_S,
     Moment,
     Sampled,
     at_least,
@@ -69,8 +70,8 @@ def test_at_most_is_at_least_turned_round() -> None:
         assert at_most(0.5)(here) is at_least(-0.5)(there)
 
 
-def test_a_span_holds_every_span_between_its_ends() -> None:
-    assert since(Moment(5.0, 6.0), Moment(1.0, 2.0)) == Moment(3.0, 5.0)
-    assert since(Moment(1.0, 2.0), Moment(1.5, 3.0)) == Moment(0.0, 0.5)
+def test_a_span_holds_every_span_between_its_ends_and_the_clocks_resolution() -> None:
     span = since(Moment(5.0, 6.0), Moment(1.0, 2.0))
-    assert (span.middle, span.half_width) == (4.0, 1.0)
+    assert (span.low, span.high) == (3.0 - CLOCK_S, 5.0 + CLOCK_S)
+    assert (span.middle, span.half_width) == pytest.approx((4.0, 1.0 + CLOCK_S))
+    assert since(Moment(1.0, 2.0), Moment(1.5, 3.0)) == Moment(0.0, 0.5 + CLOCK_S)
