@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from hil.certify.issue import countersign
 from hil.certify.keys import load_publics, load_signer
-from hil.certify.record import RECORD_FILE
 from hil.certify.verify import Verification, verify
 from twin.cli import OUT
 from twin.errors import InputProblems, Problem
@@ -40,9 +39,10 @@ def verify_certificate(
     """Check a certificate's signatures and every file of its evidence; status 1 if one is off."""
     found: list[Problem] = []
     keys = attempt(found, lambda: load_publics(key))
-    folder = evidence
-    if folder is None and not signatures_only and (file.parent / RECORD_FILE).is_file():
-        folder = file.parent
+    if signatures_only and evidence is not None:
+        place, allowed = "with --signatures-only", "one of them"
+        found.append(Problem("--evidence", place, str(evidence), allowed))
+    folder = None if signatures_only else file.parent if evidence is None else evidence
     result = None
     if keys is not None:
         result = attempt(found, lambda: verify(file, keys, threshold=threshold, evidence=folder))
@@ -89,6 +89,8 @@ def _say(result: Verification) -> None:
 
     for flaw in result.flaws:
         line(f"[red]wrong[/red] {escape(str(flaw))}")
+        if flaw.place == "evidence":
+            line("      --evidence FOLDER says where it is, --signatures-only leaves it out")
     for keyid in result.signed_by:
         line(f"signed by {keyid}")
     for keyid in result.others:
@@ -96,7 +98,7 @@ def _say(result: Verification) -> None:
     if result.evidence_checked:
         line(f"evidence: {result.files} files as certified")
     else:
-        line("[yellow]note[/yellow] the evidence was not checked: --evidence FOLDER")
+        line("[yellow]note[/yellow] the evidence was not looked at")
     if not result.good:
         count = len(result.flaws)
         line(f"[red]NOT VERIFIED[/red] {count} thing{'s' if count != 1 else ''} wrong")

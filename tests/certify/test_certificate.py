@@ -185,6 +185,30 @@ def test_a_missing_file_is_found(world: World) -> None:
     assert [str(f) for f in world.check().flaws] == ["steps/response/rise/power.csv: is missing"]
 
 
+def test_evidence_that_is_elsewhere_is_not_taken_for_good(world: World, tmp_path: Path) -> None:
+    shutil.copy(world.certificate, tmp_path / "copy.json")
+    call = ["verify-certificate", str(tmp_path / "copy.json")]
+    for name in ("a", "b"):
+        call += ["--key", str(world.keys[name].with_suffix(".pub"))]
+    (tmp_path / "other.txt").touch()
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 1
+    shutil.rmtree(tmp_path / "run" / "steps")
+    assert CliRunner().invoke(app, [*call, "--evidence", str(world.folder)]).exit_code == 1
+    assert CliRunner().invoke(app, [*call, "--signatures-only"]).exit_code == 0
+
+
+def test_a_copy_of_the_certificate_among_the_evidence_is_none_of_it(
+    world: World, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.json"
+    shutil.copy(world.certificate, copy)
+    keys = [world.public(n) for n in ("a", "b")]
+    assert verify(copy, keys, evidence=world.folder).good
+    (world.folder / "other.json").write_bytes(copy.read_bytes())
+    assert not verify(copy, keys, evidence=world.folder).good
+
+
 def test_an_added_file_is_found(world: World) -> None:
     (world.folder / "steps/response/rise/better.csv").write_text("time_s\n")
     flaws = world.check().flaws

@@ -130,7 +130,7 @@ def test_the_same_file_runs_on_a_bench(pytester: pytest.Pytester) -> None:
             "--bench=bench.toml", "--junit-xml=junit.xml",
         )  # fmt: skip
     result.assert_outcomes(passed=2, deselected=6)
-    result.stdout.fnmatch_lines(["*nothing here replaces its hardware emergency stop"])
+    result.stdout.fnmatch_lines(["Real hardware.*", "*red button beside the rack*"])
     found = properties(pytester.path / "junit.xml")
     shown = found["test_it_shows_itself[bench-storage]"]
     assert (shown["device.name"], shown["device.evidence"]) == ("battery-0", "hardware")
