@@ -195,7 +195,7 @@ def _hint(device: BenchDevice, point: WirePoint, sample: Sample, wanted: float) 
             other = decode(one, device.map.order, sample.words)
         if isinstance(other, float) and _same(other, wanted, point):
             return f"; order {order} instead of {own} would give it"
-    if isinstance(sample.value, float) and sample.value > 0.0 and wanted > 0.0:
+    if isinstance(sample.value, float) and 0.0 < sample.value < math.inf and wanted > 0.0:
         exponent = math.log10(sample.value / wanted)
         if round(exponent) != 0 and abs(exponent - round(exponent)) < SAME:
             return f"; that is {10.0 ** round(exponent):g} times as much"
