@@ -22,7 +22,7 @@ from hil.bench.proof import Proof
 from hil.bench.schema import BenchFile, DeviceEntry
 from hil.certify.subject import Subject
 from hil.plugin.choice import bench_file
-from hil.plugin.devices import JOURNAL_FILE, DeviceUnderTest, said_of
+from hil.plugin.devices import JOURNAL_FILE, DeviceUnderTest, begin_safe, said_of
 from hil.plugin.evidence import TestEvidence
 from hil.plugin.locks import Busy, only_user
 from twin.errors import InputProblems, RunBroken
@@ -132,7 +132,7 @@ def _under_test(
                 part = f"{entry.name}." if len(names) > 1 else ""
                 evidence.say_all({f"{part}{k}": v for k, v in said_of(subject).items()})
                 if dry == "":
-                    subject.device.to_safe_state("a test begins")
+                    begin_safe(subject)
                 found[entry.name] = DeviceUnderTest(subject, evidence, dry)
             yield found
     except (InputProblems, RunBroken, BenchError) as error:
@@ -181,7 +181,9 @@ def _subject(
     means = Means(held.clock, line=held.line, before=moves)
     instruments: dict[str, object] = {}
     for one in file.instruments:
-        if one.device in ("", entry.name):
+        # What stands at no device in particular serves all, but whose power would a meter show?
+        all_of_it = one.device == "" and (role_of(one) != "meter" or len(file.devices) == 1)
+        if one.device == entry.name or all_of_it:
             opened = open_instrument(one, means)
             stack.callback(opened.release)
             instruments[role_of(one)] = opened
