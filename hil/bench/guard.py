@@ -158,9 +158,13 @@ class Guard:
     def beat(self) -> None:
         """Say that the run makes progress; cheap, to be called often, from where the work is done.
 
-        Raises GuardTripped once the guard has acted, GuardLost where it is no more.
+        Raises GuardTripped once the guard has acted, GuardLost where it is no more; nothing
+        while the run ends, whose last words are the safe state.
         """
-        self._talking().beat()
+        if self._ending:
+            self._talking().nudge()
+        else:
+            self._talking().beat()
 
     def permit(self, name: str) -> Permit:
         """Return what a device asks before each write; it raises as `beat` does, and Forbidden."""
@@ -177,7 +181,7 @@ class Guard:
 
     def _talking(self) -> Talk:
         if self._talk is None:
-            raise GuardLost("there is no guard")
+            raise GuardLost("the run has ended, and its guard with it")
         return self._talk
 
     def _ask(self, place: str, unit: int, timeout_s: float, **what: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from hil.bench.journal import read_journal
 from hil.testbed.stage import Stage
@@ -155,6 +156,64 @@ def runner(text: str, folder: Path, how: str = "") -> Iterator[Runner]:
             process.kill()
         process.join()
         mine.close()
+
+
+class Cable:
+    """A TCP connection that can be cut: what comes in at `port` goes on to the device."""
+
+    def __init__(self, target: int) -> None:
+        self.target, self.whole = target, True
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._ends: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+        for thread in self._threads:
+            thread.join()
+
+    def cut(self) -> None:
+        """End every connection, and take no new one."""
+        self.whole = False
+        for one in self._ends:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        """Let connections through again."""
+        self.whole = True
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            if not self.whole:
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self.target))
+            self._ends += [near, far]
+            for one, other in ((near, far), (far, near)):
+                thread = threading.Thread(target=self._carry, args=(one, other))
+                self._threads.append(thread)
+                thread.start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(4096):
+                other.sendall(data)
+        for end in (one, other):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        one.close()
 
 
 def wait_safe(stage: Stage, within_s: float) -> float:
