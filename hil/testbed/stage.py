@@ -23,7 +23,7 @@ from hil.server import Endpoint, SerialLine, SerialServer, Server, WireManner
 from hil.testbed.field import Field
 from hil.testbed.places import Place, Places
 from hil.testbed.stage_line import null_modem
-from hil.testbed.stage_world import alone, default_nameplate, start_hour
+from hil.testbed.stage_world import alone, default_nameplate, start_hour, start_state
 from twin.assets import KINDS
 from twin.assets.kind import Kind
 from twin.assets.manners import Manner
@@ -106,7 +106,7 @@ class Stage:
     transport : ``tcp``, ``tls`` or ``rtu`` (a pseudo-terminal)
     unit : number at which it answers; default: the map's
     start_s : time of the day at which the stage is set [s]; default: by kind
-    state : rows of the kind's state and what they hold at the start, e.g. ``{"soc": 0.5}``
+    state : rows of the kind's state and what they hold at the start, e.g. ``{"soc": 0.9}``
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class Stage:
         start_ms = self.start_s * SECOND_MS
         self.run: Simulation = alone(sort, self.nameplate, seed, start_ms, manner)
         self.kind: Kind = self.run.kinds[sort.name]
-        for row, value in (state or {}).items():
+        for row, value in {**start_state(sort.name), **(state or {})}.items():
             self.kind.state[row] = value
         self.energy_kwh = (0.0, 0.0)
         self.clock = StageClock(self)

@@ -20,6 +20,7 @@ __all__ = ["Band", "Strange", "bands_of", "points_showing", "range_of", "strange
 
 RANGE_SLACK = 0.1  # of its width, beyond a kind's own range of a point (assumed)
 ECHO_SLACK = 0.005  # of the rating, beside the step of the register (assumed)
+MIDDLE = (0.2, 0.8)  # states of charge at which a station does all that it can (assumed)
 STATE_FROM = 0.05  # of the rating: from this power on a storage station is not in standby
 
 
@@ -83,13 +84,16 @@ def _plausible() -> Mapping[str, Mapping[str, Mapping[str, float]]]:
     return tomllib.loads(files("hil.certify").joinpath("plausible.toml").read_text("utf-8"))
 
 
-def bands_of(subject: Subject, ordered: Mapping[str, float], power_kw: float) -> dict[str, Band]:
+def bands_of(
+    subject: Subject, ordered: Mapping[str, float], power_kw: float, soc: float | None
+) -> dict[str, Band]:
     """Return what points of the twin should show after an order, beside their power.
 
     Parameters
     ----------
     ordered : set-points in force and their values, in the twin's unit; empty: none
     power_kw : as metered, else as the device says
+    soc : state of charge as the device says, None: it does not
     """
     rated, found = subject.rated_kw, {}
     echo = ECHO_SLACK * rated
@@ -105,9 +109,10 @@ def bands_of(subject: Subject, ordered: Mapping[str, float], power_kw: float) ->
     if subject.kind == "storage" and abs(power_kw) > STATE_FROM * rated:
         state = 2.0 if power_kw > 0.0 else 1.0
         found["status"] = Band(state, state)
-        # What it says that it can do is no less than what it does.
-        does = "discharge_limit_kw" if power_kw > 0.0 else "charge_limit_kw"
-        found[does] = Band(0.8 * abs(power_kw), 1.1 * rated)
+        # Far from full and empty, what it says that it can do is no less than what it does.
+        if soc is not None and MIDDLE[0] < soc < MIDDLE[1]:
+            does = "discharge_limit_kw" if power_kw > 0.0 else "charge_limit_kw"
+            found[does] = Band(0.8 * abs(power_kw), 1.1 * rated)
     return {n: b for n, b in found.items() if n in catalogue()[subject.kind].points}
 
 

@@ -29,7 +29,7 @@ READINGS = ("out_of_range", "power_reading", "echoes_and_states", "orders_refuse
 CHANGES = ("changes",)
 TABLE = Path("register", "each point of the table")
 RATING_SLACK = 0.01
-SETTLE_S = 60.0  # from an order to the readings; a slow device is no matter here
+SETTLE_S = 120.0  # from an order to the readings; a slow device is no matter here
 HOLD_S = 600.0  # in which counters move
 APART = 10.0**0.5  # between a factor of 1 and one of 10, by ratio
 HALF = 0.5
@@ -161,10 +161,15 @@ def _look(c: Context, order: Mapping[str, float], series: Series) -> _Shown:
     samples = asking.read(subject, pairs)
     after = None if subject.meter is None else subject.meter.power_kw()
     metered = _band(before, after)
-    power_kw = _power(subject, samples) if metered is None else 0.5 * (metered.low + metered.high)
+    power_kw = (
+        _shown_value(subject, samples, "power_kw")
+        if metered is None
+        else 0.5 * (metered.low + metered.high)
+    )
     found.followed = power_kw
     # An order that was cut by the bench itself has an echo of its own; none is expected then.
-    bands = bands_of(subject, order, math.nan if power_kw is None else power_kw)
+    known = math.nan if power_kw is None else power_kw
+    bands = bands_of(subject, order, known, _shown_value(subject, samples, "soc"))
     for name, sample in samples.items():
         point, twin = subject.map.point(name), pairs[name]
         said = ""
@@ -221,9 +226,9 @@ def _band(before: Measured | None, after: Measured | None) -> Band | None:
     return Band(min(ends), max(ends))
 
 
-def _power(subject: Subject, samples: Mapping[str, Sample]) -> float | None:
-    """Return the power that the device says it has."""
-    name = subject.device.meanings.readings.get("power_kw")
+def _shown_value(subject: Subject, samples: Mapping[str, Sample], twin: str) -> float | None:
+    """Return a point of the twin as the device shows it, in the twin's unit."""
+    name = subject.device.meanings.readings.get(twin)
     value = None if name is None or name not in samples else samples[name].value
     if name is None or not isinstance(value, float):
         return None
@@ -327,7 +332,7 @@ def _now_kw(subject: Subject) -> float | None:
     if subject.meter is not None:
         return subject.meter.power_kw().value
     name = subject.device.meanings.readings.get("power_kw")
-    return None if name is None else _power(subject, asking.read(subject, [name]))
+    return None if name is None else _shown_value(subject, asking.read(subject, [name]), "power_kw")
 
 
 def _once(texts: list[str]) -> str:
