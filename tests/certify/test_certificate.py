@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from hypothesis import example, given
 from hypothesis import settings as limited
 from hypothesis import strategies as st
@@ -103,6 +105,20 @@ def test_it_is_an_in_toto_statement_about_device_map_evidence_and_report(made: W
     assert {"suite", "limits.toml", "versions", "seed", "bench", "instrument M1"} <= set(configured)
     every = [*said["subject"], *predicate["configuration"]]
     assert all(value is not None for one in every for value in one.values())
+
+
+def test_anybody_can_verify_it_without_us(made: World) -> None:
+    """DSSE by the letter (protocol.md): Ed25519 over the pre-authentication encoding."""
+    said = json.loads(made.certificate.read_bytes())
+    payload = base64.b64decode(said["payload"])
+    kind = said["payloadType"].encode()
+    signed = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+    by_id = {s["keyid"]: base64.b64decode(s["sig"]) for s in said["signatures"]}
+    for name in ("a", "b"):
+        pem = made.keys[name].with_suffix(".pub").read_bytes()
+        key = load_pem_public_key(pem)
+        assert isinstance(key, Ed25519PublicKey)
+        key.verify(by_id[made.public(name).keyid], signed)  # raises where it does not fit
 
 
 @pytest.mark.parametrize(

@@ -122,14 +122,25 @@ def test_the_bench_file_that_ships_is_sound_and_writes_nothing() -> None:
     assert [d.name for d in bench.devices] == ["cabinet-1"]
 
 
+FAILS = """
+def test_whole_bench(bench):
+    (one,) = bench.devices.values()
+    assert one.order("power_kw", 0.1 * one.rated_kw, within_s=5.0).accepted
+    assert one.wait_until(lambda: one.power_kw().value > 0.05 * one.rated_kw, 5.0, 0.2) < 5.0
+    raise RuntimeError("in the middle of a discharge")
+"""
+
+
 def test_the_same_file_runs_on_a_bench(pytester: pytest.Pytester) -> None:
     shutil.copytree(SUITE, pytester.path, dirs_exist_ok=True)
+    pytester.makepyfile(test_whole=FAILS)
     with lab(pytester.path):
         result = pytester.runpytest_inprocess(
-            "test_storage.py", "-k", "shows_itself or discharge", "-W", "error",
+            "test_storage.py", "test_whole.py", "-k", "shows_itself or discharge or whole",
+            "-W", "error",
             "--bench=bench.toml", "--junit-xml=junit.xml",
         )  # fmt: skip
-    result.assert_outcomes(passed=2, deselected=6)
+    result.assert_outcomes(passed=2, failed=1, deselected=6)
     result.stdout.fnmatch_lines(["Real hardware.*", "*red button beside the rack*"])
     found = properties(pytester.path / "junit.xml")
     shown = found["test_it_shows_itself[bench-storage]"]
@@ -138,6 +149,10 @@ def test_the_same_file_runs_on_a_bench(pytester: pytest.Pytester) -> None:
     assert shown["device.safe_state"] == "confirmed"
     assert json.loads(shown["device.safe_state.read_back"])["set_power_kw"] == 0.0
     assert shown["device.bench.sha256"] == sha256_of(pytester.path / "bench.toml")
+    # A test that fails in the middle of an order leaves its device safe.
+    failed = found["test_whole_bench"]
+    assert failed["bench.safe_state"] == "confirmed"
+    assert json.loads(failed["bench.safe_state.read_back"])["set_power_kw"] == 0.0
     # What is simulated stays so.
     ran = found["test_a_full_discharge_ends_by_itself[emulated-storage]"]
     assert ran["device.evidence"] == "emulated"
