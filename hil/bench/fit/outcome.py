@@ -74,7 +74,7 @@ def fit_recording(recording: Recording, kind: str, name: str, source: str, unit:
     else:
         fit.response = response_of(fitted.orders, power)
     if kind not in FITTED_KINDS:
-        fit.untold.append(f"physics of kind {kind}: only that of {', '.join(FITTED_KINDS)} is")
+        fit.untold.append(f"physics of kind {kind}: only {', '.join(FITTED_KINDS)} has a fit")
     elif rated_kw is None:
         fit.untold.append("physics: the recording has no nameplate with rated_kw")
     else:
