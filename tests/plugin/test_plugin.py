@@ -103,8 +103,8 @@ def test_the_platform_teams_suite_passes_on_emulated_devices(pytester: pytest.Py
     assert float(told["device.figure.settled"].removesuffix(" s")) <= 5.0
     for name in ("frames.jsonl", "journal.jsonl"):
         path = Path(told[f"device.{name}"])
-        assert path.is_relative_to(pytester.path / "kept")
-        assert sha256_of(path) == told[f"device.{name}.sha256"]
+        assert path.parts[0] == "kept"
+        assert sha256_of(pytester.path / path) == told[f"device.{name}.sha256"]
     fleet = found["test_every_storage_device_follows"]
     assert (fleet["city.scenario"], fleet["fleet.devices"]) == ("tiny", "5")
     assert int(fleet["fleet.writes"]) >= 4
