@@ -18,13 +18,13 @@ from hil.bench.drivers.opening import Means, open_instrument, role_of
 from hil.bench.errors import BenchError
 from hil.bench.frames import FrameLog
 from hil.bench.guarded import Guarded, guarded
+from hil.bench.locks import Busy, only_user
 from hil.bench.proof import Proof
 from hil.bench.schema import BenchFile, DeviceEntry
 from hil.certify.subject import Subject
 from hil.plugin.choice import bench_file
 from hil.plugin.devices import JOURNAL_FILE, DeviceUnderTest, begin_safe, said_of
 from hil.plugin.evidence import TestEvidence
-from hil.plugin.locks import Busy, only_user
 from twin.errors import InputProblems, RunBroken
 
 __all__ = ["BenchOfTest", "bench_device", "opened_bench"]
