@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from hil.bench.guard import Guard
 from hil.bench.guard_errors import GuardLost, GuardTripped
 from hil.testbed.attendant import Attendant, Order
+from hil.testbed.bench_power import Taken
 from hil.testbed.difference import Track, grows
 from hil.testbed.feed import Feed
 from hil.testbed.field import Field
@@ -98,6 +99,7 @@ class BenchLoop:
 
     Attributes
     ----------
+    taken : what the load flow took, by grid period
     unsafe : which devices are not proven to be at their safe state after the run, empty: none
     """
 
@@ -115,6 +117,7 @@ class BenchLoop:
     ) -> None:
         self.stands, self.guard = list(stands), guard
         self.unsafe = ""
+        self.taken = Taken()
         self.period_ms, self.tick_ms, self.rate = period_ms, tick_ms, rate
         self.feed, self.dry, self.stop_on_lost = feed, dry, stop_on_lost
 
@@ -178,6 +181,11 @@ class BenchLoop:
             kind: (np.array([r for r, _ in rows]), np.array([p for _, p in rows]))
             for kind, rows in power.items()
         }
+        end_ms = now_ms + self.tick_ms
+        if end_ms % self.period_ms == 0:
+            for kind, rows in power.items():
+                for row, mean_kw in rows:
+                    self.taken.add(end_ms, kind, row, mean_kw)
         if at_end:
             self._drive(now_ms, run)
         field.real = {

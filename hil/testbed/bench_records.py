@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from hil.testbed.attendant import Order
 from hil.testbed.bench_loop import BenchLoop, Stand
+from hil.testbed.bench_power import FILE
 from hil.testbed.difference import columns, compare
 from twin.clock import SECOND_MS, format_time_of_day
 from twin.results.store import RunDirectory
@@ -137,10 +138,11 @@ def _path(stand: Stand) -> dict[str, object]:
 
 
 def keep_bench(loop: BenchLoop, store: RunDirectory) -> None:
-    """Write ``bench.parquet``, ``bench_orders.parquet`` and, with a source, ``source.parquet``."""
+    """Write what was compared, ordered and taken into the load flow, and the source's way."""
     tracks = [t for stand in loop.stands for t in stand.tracks.values()]
     store.write_table("bench.parquet", pa.table(dict(columns(tracks))))
     store.write_table("bench_orders.parquet", pa.table(_orders(loop.stands)))
+    store.write_table(FILE, loop.taken.table())
     if loop.feed is not None:
         store.write_table("source.parquet", pa.table(dict(loop.feed[0].fed.columns())))
 
