@@ -19,7 +19,7 @@ from twin.assets.manners import Manner
 __all__ = ["Specimen"]
 
 
-def _as_documented(one: RegisterMap) -> RegisterMap:
+def _as_it_is(one: RegisterMap) -> RegisterMap:
     return one
 
 
@@ -35,6 +35,7 @@ class Specimen:
     finder : ``suite.measurement`` that must fail, ``""``: none may
     because : why that one finds it, and no other does
     along : measurements of the same thing that may fail with it
+    edit : its maker's own changes to that map, before he hands it out
     serve : what it serves instead of the documented map
     sort : physics or control that stand in for its kind's
     manner, wire : how it behaves, and how it treats bytes
@@ -49,7 +50,8 @@ class Specimen:
     finder: str
     because: str
     along: tuple[str, ...] = ()
-    serve: Callable[[RegisterMap], RegisterMap] = _as_documented
+    edit: Callable[[RegisterMap], RegisterMap] = _as_it_is
+    serve: Callable[[RegisterMap], RegisterMap] = _as_it_is
     sort: type[Kind] | None = None
     manner: Manner | None = None
     wire: WireManner | None = None
@@ -59,7 +61,7 @@ class Specimen:
     @property
     def map(self) -> RegisterMap:
         """The map that it claims to have."""
-        return load_map(self.documented)
+        return self.edit(load_map(self.documented))
 
     def subject(self, journal: Path, seed: int = 0) -> AbstractContextManager[Subject]:
         """Return it as a subject, served inside its ``with``.

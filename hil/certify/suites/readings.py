@@ -32,6 +32,7 @@ RATING_SLACK = 0.01
 SETTLE_S = 120.0  # from an order to the readings; a slow device is no matter here
 HOLD_S = 600.0  # in which counters move
 APART = 10.0**0.5  # between a factor of 1 and one of 10, by ratio
+BEATS = 3.0  # orders within a declared heartbeat time
 HALF = 0.5
 LEAST_SHARE = 0.3  # of an order, below which nothing can be told from it
 SERIAL = "{serial}"
@@ -88,7 +89,7 @@ def levels(c: Context) -> None:
             if said:
                 refused.append(said)
                 continue
-        c.subject.clock.sleep(SETTLE_S)
+        _keep(c, order, SETTLE_S)
         shown = _look(c, order, series)
         far += shown.far
         beside += shown.beside
@@ -141,6 +142,17 @@ def _order(c: Context, order: Mapping[str, float]) -> str:
             if not one.accepted:
                 return f"{setpoint} {value:g}: {one.point} = {one.wanted} (exception {one.code})"
     return ""
+
+
+def _keep(c: Context, order: Mapping[str, float], seconds: float) -> None:
+    """Let time pass under an order, repeated as often as a declared heartbeat time wants it."""
+    declared_s = c.subject.nameplate.get("heartbeat_s", 0.0)
+    every_s = declared_s / BEATS if order and declared_s > 0.0 else seconds
+    end_s = c.subject.clock.now_s() + seconds
+    while (left_s := end_s - c.subject.clock.now_s()) > 0.0:
+        c.subject.clock.sleep(min(every_s, left_s))
+        if left_s > every_s:
+            _order(c, order)
 
 
 class _Shown:
@@ -260,13 +272,13 @@ def changes(c: Context) -> None:
         if said:
             unsure.append(said)
             continue
-        subject.clock.sleep(SETTLE_S)
+        _keep(c, order, SETTLE_S)
         names = [
             p.name for p, q in points_showing(subject, _linear) if q in _expected(subject, 1.0)
         ]
         first, first_s = asking.read(subject, names), subject.clock.now_s()
         begun_kw = _now_kw(subject)
-        subject.clock.sleep(HOLD_S)
+        _keep(c, order, HOLD_S)
         last, ended_kw = asking.read(subject, names), _now_kw(subject)
         if begun_kw is None or ended_kw is None:
             unsure.append("no power could be read")

@@ -72,11 +72,12 @@ def read_back(c: Context) -> None:
             done = asking.write(c.subject, point.name, other)
             begun_s, shown = clock.now_s(), None
             while clock.now_s() - begun_s <= LONGEST_S:
+                # At once a device may show the write itself, and not yet what is in force.
+                clock.sleep(POLL_S)
                 shown = asking.read(c.subject, [point.name])[point.name].value
                 series.add(clock.now_s(), point.name, done.sent, shown)
                 if not done.accepted or shown == done.sent:
                     break
-                clock.sleep(POLL_S)
             if done.accepted and shown != done.sent:
                 wrong.append(f"{point.name}: {shown} for {done.sent}")
             elif done.accepted:
