@@ -11,6 +11,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
+from hil.certify.broken import BROKEN
 from hil.certify.emulated import emulated
 from hil.certify.issue import issue
 from hil.certify.keys import load_signers
@@ -32,7 +33,10 @@ MARK = {
     Outcome.INCONCLUSIVE: "[yellow]inconclusive[/yellow]",
     Outcome.NOT_APPLICABLE: "not applicable", Outcome.FIGURE: "figure",
 }  # fmt: skip
-FORMS = "emulated:KIND, emulated:KIND:MAP, or a bench file's device as bench.toml:NAME"
+FORMS = (
+    "emulated:KIND, emulated:KIND:MAP, a device with one known fault as broken:NAME, "
+    "or a bench file's device as bench.toml:NAME"
+)
 
 
 def certify(
@@ -87,6 +91,11 @@ def _subject(device: str, journal: Path, seed: int) -> AbstractContextManager[Su
     if where == "emulated" and rest:
         kind, _, map_name = rest.partition(":")
         return emulated(kind, map_name or None, journal=journal, seed=seed)
+    if where == "broken":
+        if rest in BROKEN:
+            return BROKEN[rest].subject(journal, seed)
+        allowed = ", ".join(BROKEN) + did_you_mean(rest, BROKEN)
+        raise InputProblems([Problem("DEVICE", "broken device", rest, allowed)])
     raise InputProblems([Problem("DEVICE", "device", device, FORMS)])
 
 
