@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.bench.identity import NAMES
 from hil.bench.meanings import Meanings
 from hil.bench.schema import DeviceEntry
 from hil.registers.codec import span
@@ -71,6 +72,10 @@ def of_device(read: Read) -> Iterator[Fault]:
     """Yield what is wrong with one device: files, map, and what the map says to the rest."""
     for text in read.entry.contradictions(read.lost):
         yield read.place, "does not fit together", text
+    for key in read.entry.identity:
+        if key not in NAMES.values():
+            allowed = f"one of {', '.join(NAMES.values())}{did_you_mean(key, NAMES.values())}"
+            yield f"{read.place}.identity", repr(key), allowed
     yield from _files(read)
     if not read.has("map"):
         return

@@ -250,14 +250,17 @@ class Gate:
         }
         if len(given) == point.width:
             return [given[i] for i in range(point.width)]
+        return [given.get(i, word) for i, word in enumerate(self._held(point))]
+
+    def _held(self, point: WirePoint) -> list[int]:
+        """Return what a point holds; Forbidden where the device refuses to say."""
         try:
-            there = self._line.read(point.table, point.address, point.width)
+            return self._line.read(point.table, point.address, point.width)
         except Refused as refused:
             raise Forbidden(
-                f"{self.device}: {point.name} orders power and what it holds cannot be read: "
+                f"{self.device}: what {point.name} holds cannot be read, and power depends on it: "
                 f"{refused}"
             ) from None
-        return [given.get(i, word) for i, word in enumerate(there)]
 
     def _power(self, point: WirePoint, words: Sequence[int]) -> float:
         value = decode(point, self.map.order, words)
@@ -283,7 +286,7 @@ class Gate:
         if name is None:
             raise Forbidden(f"{self.device}: a ramp needs a power that can be read")
         point = self.map.point(name)
-        value = decode(point, self.map.order, self._becomes(point, point.table, 0, []))
+        value = decode(point, self.map.order, self._held(point))
         if not isinstance(value, float):
             raise Forbidden(f"{self.device}: {name} shows no power, which a ramp needs")
         return to_twin(point, value, self.meanings.rated_kw)

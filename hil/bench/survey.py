@@ -65,12 +65,17 @@ class Survey:
         return not any(f.wrong for f in self.findings)
 
 
-def survey(device: BenchDevice, expected: Mapping[str, float] | None = None) -> Survey:
+def survey(
+    device: BenchDevice,
+    expected: Mapping[str, float] | None = None,
+    itself: Mapping[str, str] | None = None,
+) -> Survey:
     """Return what a device shows; never raises for what the device does, and writes nothing.
 
     Parameters
     ----------
     expected : by column of the nameplate what the bench file says, such as ``rated_kw``
+    itself : what the bench file says that the device must say of itself
     """
     findings: list[Finding] = []
     identity: dict[str, str] = {}
@@ -84,7 +89,7 @@ def survey(device: BenchDevice, expected: Mapping[str, float] | None = None) -> 
         return Survey(device.name, line, {}, {}, (Finding(True, "line", str(error)),))
     except LineError as error:
         findings.append(Finding(False, "43/14", str(error)))
-    findings += _who(device, identity)
+    findings += _who(device, identity, {} if itself is None else itself)
     for place, text in _read(device, samples):
         findings.append(Finding(True, place, text))
     plate = {} if expected is None else expected
@@ -95,10 +100,16 @@ def survey(device: BenchDevice, expected: Mapping[str, float] | None = None) -> 
     return Survey(device.name, line, identity, samples, tuple(findings))
 
 
-def _who(device: BenchDevice, identity: Mapping[str, str]) -> Iterator[Finding]:
+def _who(
+    device: BenchDevice, identity: Mapping[str, str], itself: Mapping[str, str]
+) -> Iterator[Finding]:
+    for key, wanted in itself.items():
+        if identity.get(key) != wanted:
+            said = repr(identity[key]) if key in identity else "nothing"
+            yield Finding(True, "43/14", f"{key} is {said}; the bench file says {wanted!r}")
     known = device.map.identity
     for key, expected in (("vendor", known.vendor), ("product", known.product)):
-        if key in identity and identity[key] != expected:
+        if key not in itself and identity.get(key, expected) != expected:
             text = f"{key} {identity[key]!r}; map {device.map.name} is of {expected!r}"
             yield Finding(False, "43/14", text)
 

@@ -48,7 +48,7 @@ def check(path: BenchPath, names: Devices = None, as_json: AsJson = False) -> No
     found: list[Survey] = []
     with _devices(bench, entries) as devices:
         for entry, device in zip(entries, devices, strict=True):
-            found.append(survey(device, _plate(entry)))
+            found.append(survey(device, _plate(entry), entry.identity))
             if not as_json:
                 _say(found[-1])
     seen = look_at([i for i in bench.instruments if not names or i.device in ("", *names)])

@@ -16,6 +16,7 @@ from hil.bench.answers import (
     count_registers,
     pdu_of_rtu,
     pdu_of_tcp,
+    size_of_rtu,
 )
 from hil.bench.clock import WallClock
 from hil.bench.device import BenchDevice
@@ -52,6 +53,12 @@ def test_bytes_by_tcp_are_an_answer_or_wrong(got: bytes) -> None:
 def test_bytes_by_a_serial_line_are_an_answer_or_wrong(got: bytes) -> None:
     with pytest.raises(Wrong):  # by chance a checksum is right once in 65 536 lengths
         pdu_of_rtu(bytes.fromhex("010300000002c40b"), got)
+
+
+@given(got=st.binary(max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_a_size_is_known_or_not(got: bytes) -> None:
+    assert 0 <= size_of_rtu(got) <= 5000
 
 
 @given(pdu=PDU, count=st.integers(1, 125))

@@ -275,7 +275,7 @@ def test_a_ramp_needs_to_know_what_flows() -> None:
     with rig(ramp_kw_s=RAMP_KW_S) as (device, line, _):
         point = device.map.point("power_kw")
         line.refuse[point.table, point.address] = 2
-        with pytest.raises(Forbidden, match="what it holds cannot be read"):
+        with pytest.raises(Forbidden, match="what power_kw holds cannot be read"):
             device.write("set_power_kw", 10.0)
         assert line.sent == []
 

@@ -278,6 +278,8 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
         ('host = "10.0.0.7"', "", "devices.2 (watched)", "host belongs to transports tcp"),
         ('transport = "tcp"\nhost = "10.0.0.7"', 'transport = "udp"\nhost = "10.0.0.7"',
          "devices.2 (watched).transport", "'udp'; 'tcp', 'tls' or 'rtu'"),
+        ("unit = 2", 'unit = 2\nidentity = { vendr = "x" }', "devices.1 (pv-1).identity",
+         "did you mean vendor?"),
         ("[guard]", "[gard]", "gard", "did you mean guard?"),
         ("calibrated = 2026-03-01", 'calibrated = "soon"', "instruments.0 (wattmeter).calibrated",
          "'soon'"),

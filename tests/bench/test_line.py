@@ -9,12 +9,14 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+import tty
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pymodbus.framer.rtu import FramerRTU
 
 from hil.bench.answers import Wrong, pdu_of_rtu, pdu_of_tcp
 from hil.bench.errors import BenchError, Garbage, LineDown, LineError, NoAnswer, Refused
@@ -87,6 +89,17 @@ def test_reads_writes_and_says_who_it_is(line: Line) -> None:
     assert line.raw(3, struct.pack(">HH", 0, 2)) == bytes([4, 0xFF, 0xFF, 0xFF, 0x9C])
 
 
+def test_one_register_goes_as_many_where_a_device_wants_it(line: Line) -> None:
+    many = Line(replace(line.spec, multiple_only=True), wire=line.wire)
+    line.frames.take()
+    many.write("holding", 2, [7])
+    many.write("coil", 0, [1])
+    line.write("holding", 2, [8])
+    sent = [f.data for f in line.frames.take() if f.sent]
+    assert [data[1 if line.spec.transport == "rtu" else 7] for data in sent] == [16, 15, 6]
+    assert many.read("holding", 2, 1) == [8]
+
+
 def test_a_refusal_has_its_code_and_every_frame_is_kept(line: Line) -> None:
     line.frames.take()
     with pytest.raises(Refused, match="exception 2, illegal address") as caught:
@@ -131,6 +144,74 @@ def test_a_wrong_checksum_is_garbage(certificates: dict[str, Identity]) -> None:
         pytest.raises(Garbage, match="no right checksum"),
     ):
         line.read("input", 256, 2)
+
+
+@contextmanager
+def in_pieces(pieces: Sequence[bytes], pause_s: float = 0.04) -> Iterator[str]:
+    """Yield a terminal at whose other end each request is answered with these pieces."""
+    ours, theirs = os.openpty()
+    for end in (ours, theirs):
+        tty.setraw(end)
+
+    def answer() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(ours, 260):
+                for piece in pieces:
+                    os.write(ours, piece)
+                    time.sleep(pause_s)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        yield os.ttyname(theirs)
+    finally:
+        os.close(theirs)
+        thread.join(2.0)
+        os.close(ours)
+
+
+def with_checksum(frame: bytes) -> bytes:
+    return frame + FramerRTU.compute_CRC(frame).to_bytes(2, "big")
+
+
+IDENTITY = bytes([1, 43, 14, 1, 1, 0, 0, 2, 0, 2, 65, 66, 1, 1, 67])
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5, 8, 9, 12])
+def test_a_serial_answer_may_come_in_pieces(cut: int) -> None:
+    whole = with_checksum(bytes([1, 4, 8, 0, 1, 0, 2, 0, 3, 0, 4]))
+    with in_pieces([whole[:cut], whole[cut:]]) as terminal:
+        begun_s = time.monotonic()
+        with _closing(Line(LineSpec("rtu", serial=terminal, baud=115_200))) as line:
+            assert line.read("input", 0, 4) == [1, 2, 3, 4]
+        assert time.monotonic() - begun_s < 0.5, "it is known where it ends"
+    whole = with_checksum(IDENTITY)
+    with (
+        in_pieces([whole[:cut], whole[cut:]]) as terminal,
+        _closing(Line(LineSpec("rtu", serial=terminal, baud=115_200))) as line,
+    ):
+        assert line.raw(43, b"\x0e\1\0") == IDENTITY[2:]
+
+
+def test_an_answer_under_tls_may_come_in_pieces(certificates: dict[str, Identity]) -> None:
+    context = server_context(certificates["device"])
+
+    def serve(listener: socket.socket) -> None:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as one:
+            request = one.recv(260)
+            answer = request[:4] + bytes([0, 7, 1, 4, 4, 0, 1, 0, 2])
+            for cut in ((0, 3), (3, 7), (7, 9), (9, 13)):
+                one.sendall(answer[slice(*cut)])
+                time.sleep(0.03)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        ca = str(certificates["device"].certificate)
+        spec = LineSpec("tls", port=listener.getsockname()[1], timeout_s=1.0, ca=ca)
+        with _closing(Line(spec)) as line:
+            assert line.read("input", 0, 2) == [1, 2]
+        thread.join()
 
 
 def test_a_late_serial_answer_is_not_taken_for_the_next(

@@ -96,6 +96,19 @@ def test_a_map_that_does_not_fit_is_a_clear_finding(
         assert any(said in text for text in found), found
 
 
+def test_another_device_than_the_bench_file_names_is_found() -> None:
+    with served() as (_, endpoint):
+        made = device(endpoint, NoJournal())
+        right = {"vendor": "suitwin", "application": "rack-0"}
+        assert survey(made, PLATE, right).well
+        found = survey(made, PLATE, {"vendor": "somebody", "url": "x"})
+        assert [f.text for f in found.findings if f.wrong] == [
+            "vendor is 'suitwin'; the bench file says 'somebody'",
+            "url is nothing; the bench file says 'x'",
+        ]
+        made.line.close()
+
+
 def test_the_map_of_something_else_is_found() -> None:
     with served() as (_, endpoint):
         found = looked_at(endpoint, storage_map("storage-sunspec-7xx"))
