@@ -7,6 +7,7 @@ from hil.certify.suites import (
     interconnection,
     protocol,
     register_map,
+    robustness,
     storage,
     terminal,
 )
@@ -16,6 +17,7 @@ __all__ = ["SUITES"]
 SUITES: dict[str, Suite] = {
     "register-map": register_map.SUITE,
     "protocol": protocol.SUITE,
+    "robustness": robustness.SUITE,
     "storage": storage.SUITE,
     "interconnection": interconnection.SUITE,
     "terminal": terminal.SUITE,
