@@ -31,7 +31,7 @@ from hil.certify.statement import PREDICATE_TYPE, STATEMENT_TYPE, Resource, Stat
 from twin.errors import InputProblems, Problem
 
 __all__ = [
-    "Flaw", "Verification", "evidence_flaws", "files_of", "statement_of_payload", "verify",
+    "Flaw", "Verification", "evidence_flaws", "names_below", "statement_of_payload", "verify",
 ]  # fmt: skip
 
 
@@ -194,7 +194,7 @@ def _contents(statement: Statement) -> Iterator[Flaw]:
 def evidence_flaws(statement: Statement, folder: Path, certificate: Path) -> Iterator[Flaw]:
     """Yield what is missing, changed or added in the evidence."""
     said = statement.files()
-    there = files_of(folder)
+    there = names_below(folder)
     if not set(said) & set(there):
         yield Flaw("evidence", f"nothing of it is in {folder}")
         return
@@ -227,7 +227,7 @@ def _safe(name: str) -> bool:
     return bool(parts) and not name.startswith("/") and ".." not in parts and "\0" not in name
 
 
-def files_of(folder: Path) -> list[str]:
+def names_below(folder: Path) -> list[str]:
     """Return everything within `folder` that is no folder, by its path relative to it."""
     names = []
     for at, directories, files in os.walk(folder, followlinks=False):

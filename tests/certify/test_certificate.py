@@ -31,7 +31,7 @@ from hil.certify.certificate import (
 from hil.certify.issue import countersign, issue
 from hil.certify.keys import load_public, load_signer, new_pair
 from hil.certify.statement import PREDICATE_TYPE, STATEMENT_TYPE
-from hil.certify.verify import Verification, files_of, verify
+from hil.certify.verify import Verification, names_below, verify
 from hil.cli import app
 from tests.certify.finished import finished_run, rewrite
 from twin.errors import InputProblems
@@ -81,7 +81,7 @@ def test_a_certificate_as_it_was_issued_holds(made: World) -> None:
     found = made.check()
     assert found.flaws == ()
     assert set(found.signed_by) == {made.public("a").keyid, made.public("b").keyid}
-    assert found.files == len(files_of(made.folder)) - 1  # all but the certificate
+    assert found.files == len(names_below(made.folder)) - 1  # all but the certificate
     assert found.statement is not None
     assert found.statement.predicate.suitwin.evidence == "emulated"
 
@@ -172,7 +172,7 @@ def test_no_byte_of_a_certificate_can_be_changed(made: World, data: st.DataObjec
 @given(data=st.data())
 @example(data=None)
 def test_no_byte_of_the_evidence_can_be_changed(made: World, data: st.DataObject | None) -> None:
-    names = [n for n in files_of(made.folder) if n != CERTIFICATE_FILE]
+    names = [n for n in names_below(made.folder) if n != CERTIFICATE_FILE]
     name = names[0] if data is None else data.draw(st.sampled_from(names))
     path = made.folder / name
     whole = path.read_bytes()
@@ -338,7 +338,7 @@ def test_a_private_key_is_never_handed_out(tmp_path: Path, made: World) -> None:
 
 def test_a_report_never_holds_the_private_key(made: World) -> None:
     secret = made.keys["a"].read_text().splitlines()[1]
-    for name in files_of(made.folder):
+    for name in names_below(made.folder):
         assert secret.encode() not in (made.folder / name).read_bytes()
 
 

@@ -307,3 +307,31 @@ def test_workers_do_not_share_a_device(pytester: pytest.Pytester) -> None:
     spans = sorted((float(p["from"]), float(p["to"])) for p in found.values() if "from" in p)
     assert len(spans) == 2
     assert spans[0][1] <= spans[1][0]
+
+
+# -- a fleet's time ----------------------------------------------------------------------------
+
+
+def test_a_fleets_time_ends_with_its_scenario(pytester: pytest.Pytester) -> None:
+    """Waiting for what never comes does not wait for ever."""
+    pytester.makepyfile("""
+        from dataclasses import replace
+
+        import pytest
+        from twin.errors import RunBroken
+
+        @pytest.fixture
+        def city(city):
+            built = city.prepared.built
+            world = replace(built.world, end_ms=built.world.start_ms + 120_000)
+            city.prepared = replace(city.prepared, built=replace(built, world=world))
+            return city
+
+        @pytest.mark.fleet(kinds=["storage"], limit=1)
+        def test_waiting(fleet):
+            one = fleet.connect("storage-00000")
+            with pytest.raises(RunBroken, match="ends at 13:02"):
+                one.wait_until(lambda: False, 3600.0, 10.0)
+            assert fleet.now_ms == (13 * 60 + 2) * 60_000
+    """)
+    pytester.runpytest_inprocess("-W", "error").assert_outcomes(passed=1)
