@@ -5,6 +5,7 @@ from hil.certify.suites import (
     aircon,
     charger,
     interconnection,
+    onboarding,
     protocol,
     register_map,
     robustness,
@@ -23,4 +24,5 @@ SUITES: dict[str, Suite] = {
     "terminal": terminal.SUITE,
     "charger": charger.SUITE,
     "aircon": aircon.SUITE,
+    "onboarding": onboarding.SUITE,
 }

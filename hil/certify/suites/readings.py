@@ -21,7 +21,7 @@ from hil.certify.suites import asking
 from hil.certify.suites.expecting import Band, bands_of, points_showing, range_of, strange
 from hil.registers.schema import WirePoint
 
-__all__ = ["CHANGES", "READINGS", "STATED", "changes", "levels", "stated"]
+__all__ = ["CHANGES", "READINGS", "STATED", "changes", "levels", "ratings_beside", "stated"]
 
 STATED = ("texts_and_constants", "ratings")
 READINGS = ("out_of_range", "power_reading", "echoes_and_states", "orders_refused",
@@ -40,11 +40,21 @@ SERIAL = "{serial}"
 
 def stated(c: Context) -> None:
     """Compare texts, constants and rated values with table and nameplate."""
-    subject = c.subject
+    other, off = _stated(c.subject)
+    c.take("texts_and_constants", float(len(other)), 0.0, TABLE, "; ".join(other))
+    c.take("ratings", float(len(off)), 0.0, TABLE, "; ".join(off))
+
+
+def ratings_beside(subject: Subject) -> list[str]:
+    """Return what rated values differ from the nameplate, and how."""
+    return _stated(subject)[1]
+
+
+def _stated(subject: Subject) -> tuple[list[str], list[str]]:
+    """Return what texts and constants, and what rated values, are others than stated."""
     names = [p.name for p in subject.map.points if "r" in p.access and p.source is not None]
-    samples = asking.read(subject, names)
     other, off = [], []
-    for name, sample in samples.items():
+    for name, sample in asking.read(subject, names).items():
         point = subject.map.point(name)
         source = point.source
         if source is None or sample.code != 0:
@@ -54,17 +64,19 @@ def stated(c: Context) -> None:
             if not fnmatch.fnmatchcase(shown, _pattern(point, source.text)):
                 other.append(f"{name} shows {shown!r}, not {source.text!r}")
         elif source.constant is not None:
-            found = strange(subject, point, sample, Band(source.constant, source.constant))
-            if found is not None or sample.value is None:
-                other.append(found.text if found is not None else f"{name} shows nothing")
+            other += _beside(subject, point, sample, Band(source.constant, source.constant))
         elif source.nameplate is not None and source.nameplate in subject.nameplate:
             value = subject.nameplate[source.nameplate]
             slack = RATING_SLACK * abs(value)
-            found = strange(subject, point, sample, Band(value - slack, value + slack))
-            if found is not None or sample.value is None:
-                off.append(found.text if found is not None else f"{name} shows nothing")
-    c.take("texts_and_constants", float(len(other)), 0.0, TABLE, "; ".join(other))
-    c.take("ratings", float(len(off)), 0.0, TABLE, "; ".join(off))
+            off += _beside(subject, point, sample, Band(value - slack, value + slack))
+    return other, off
+
+
+def _beside(subject: Subject, point: WirePoint, sample: Sample, band: Band) -> list[str]:
+    if sample.value is None:
+        return [f"{point.name} shows nothing"]
+    found = strange(subject, point, sample, band)
+    return [] if found is None else [found.text]
 
 
 def _pattern(point: WirePoint, text: str) -> str:
