@@ -18,6 +18,7 @@ from hil.bench.drivers.opening import Means, open_instrument
 from hil.bench.errors import BenchError
 from hil.bench.files import load_bench
 from hil.bench.fit.outcome import Fit, fit_recording, write_fit
+from hil.bench.fit.parameters import load_parameters
 from hil.bench.journal import NoJournal
 from hil.bench.recorder import RecordedLine, RecordedMeter, RecordingFile
 from hil.bench.recording import Recording, load_recording
@@ -26,9 +27,10 @@ from hil.bench.run_recording import is_run, load_run
 from hil.cli.options import to_write
 from hil.registers.kinds import catalogue
 from hil.testbed.exercise import exercise
-from hil.testbed.fitted import held_against
+from hil.testbed.fitted import held_against, with_parameters
 from hil.testbed.stage import Stage
 from twin.assets import KINDS
+from twin.assets.storage import Storage
 from twin.city.spelling import did_you_mean
 from twin.cli import ERR, OUT
 from twin.errors import InputProblems, Problem, RunBroken
@@ -46,6 +48,9 @@ def record(
     minutes: Annotated[float, typer.Option(help="how long a bench device is watched")] = 60.0,
     every: Annotated[float, typer.Option(help="seconds between two readings")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="of an emulated device")] = 0,
+    parameters: Annotated[
+        Path | None, typer.Option(help="parameters.toml of a fit, for emulated:storage")
+    ] = None,
 ) -> None:
     """Record a device's registers and its meter over time, for `hil fit`.
 
@@ -61,16 +66,30 @@ def record(
     where, _, rest = device.rpartition(":")
     if device.startswith("emulated:"):
         kind, _, map_name = device.removeprefix("emulated:").partition(":")
-        stage = attempt(found, lambda: Stage(kind, map_name or None, seed=seed))
+        sort = attempt(found, lambda: _sort(kind, parameters))
+        stage = attempt(found, lambda: Stage(sort or kind, map_name or None, seed=seed))
         if found or stage is None:
             raise InputProblems(found)
         _emulated(stage, out, max(round(every), 1))
     elif where and rest:
+        if parameters is not None:
+            allowed = "none: a bench device is what it is"
+            found.append(Problem("--parameters", "file", str(parameters), allowed))
         if found:
             raise InputProblems(found)
         _watched(Path(where), rest, out, minutes * 60.0, every)
     else:
         raise InputProblems([*found, Problem("DEVICE", "device", device, FORMS)])
+
+
+def _sort(kind: str, parameters: Path | None) -> str | type[Storage]:
+    """Return the kind that is emulated, with the parameters of a fit where there are any."""
+    if parameters is None:
+        return kind
+    if kind != Storage.name:
+        problem = Problem("--parameters", "kind", kind, f"of kind {Storage.name} only")
+        raise InputProblems([problem])
+    return with_parameters(load_parameters(parameters))
 
 
 def _emulated(stage: Stage, out: Path, every_s: int) -> None:

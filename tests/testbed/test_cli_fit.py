@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from hil.bench.recording import load_recording
+from hil.testbed.exercise import EXERCISES
 from hil.testbed.stage import Stage
-from tests.bench.fit_world import recording_text
+from tests.bench.fit_world import STEPS, recording_text
 from tests.testbed.conftest import Call
 
 
 def test_a_recording_becomes_a_map_that_checks_and_a_fit_with_residuals(
-    hil: Call, tmp_path: Path
+    hil: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(EXERCISES, "power_kw", STEPS)  # a shorter one
     recording, out = tmp_path / "rec.csv", tmp_path / "new" / "fit"
     recording.write_text(recording_text("storage-own", 30)[0], "utf-8")
     said = hil("fit", recording, "--kind", "storage", "--name", "lab-bess", "--out", out)
@@ -28,6 +30,21 @@ def test_a_recording_becomes_a_map_that_checks_and_a_fit_with_residuals(
     assert told["residuals"]["replay_soc_rms"] < 0.002
     assert {p.name for p in out.iterdir()} == {
         "lab-bess.json", "fit.json", "fleet.csv", "parameters.toml"}  # fmt: skip
+
+    # The twin with the fitted map and parameters, recorded in its turn, is the same device.
+    again = tmp_path / "again.csv"
+    device = f"emulated:storage:{out / 'lab-bess.json'}"
+    said = hil("record", device, "--out", again, "--every", 60, "--parameters",
+               out / "parameters.toml")  # fmt: skip
+    assert said.status == 0, said.err
+    assert hil("fit", again, "--kind", "storage", "--out", tmp_path / "b").status == 0
+    capacities = [
+        next(f["value"] for f in json.loads(path.read_text("utf-8"))["figures"]
+             if f["name"] == "capacity_kwh")
+        for path in (out / "fit.json", tmp_path / "b" / "fit.json")
+    ]  # fmt: skip
+    # Both by a SOC sensor of class 2 %.
+    assert capacities[0] == pytest.approx(capacities[1], rel=0.02)
 
 
 def test_everything_wrong_with_a_call_of_fit_is_said_at_once(hil: Call, tmp_path: Path) -> None:
@@ -49,6 +66,18 @@ def test_everything_wrong_with_a_call_of_fit_is_said_at_once(hil: Call, tmp_path
     assert said.status == 2
     assert "nothing found of soc" in said.problems[0]
     assert hil("fit", tmp_path / "none.csv").status == 2
+
+
+def test_parameters_belong_to_emulated_storage(hil: Call, tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text('[linear]\nvalue = 0.0\nsource = "x"\ngrade = "D"\n')
+    out = tmp_path / "r.csv"
+    said = hil("record", "emulated:solar", "--out", out, "--parameters", path)
+    assert said.status == 2
+    assert "of kind storage only" in said.problems[0]
+    said = hil("record", "b.toml:x", "--out", out, "--parameters", path)
+    assert "a bench device is what it is" in said.problems[0]
+    assert not out.exists()
 
 
 def test_a_device_without_a_power_order_is_watched(hil: Call, tmp_path: Path) -> None:
