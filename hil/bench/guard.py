@@ -54,8 +54,8 @@ REACHED = "what the guard can reach and read; nothing was written"
 class Guard:
     """A guard process, armed while inside.
 
-    Raises InputProblems where it cannot be armed; nothing has been written then. At the end of
-    a run that was well, RunBroken where a device is not proven to be at its safe state.
+    Raises InputProblems where it cannot be armed; nothing has been written then. At the end,
+    RunBroken where a device is not proven to be at its safe state, whatever else went wrong.
 
     Parameters
     ----------
@@ -227,9 +227,9 @@ class Guard:
             self._before.clear()
             self._close()
         unproven = [p for p in self.proofs.values() if not p.safe]
-        if error is None and unproven:
+        if unproven:  # nothing that went wrong is more important to know
             told = "; ".join(f"{p.device}: {p.why}" for p in unproven)
-            raise RunBroken(f"not proven to be at the safe state: {told}")
+            raise RunBroken(f"not proven to be at the safe state: {told} ({why})") from error
 
     def _end(self, why: str) -> None:
         """Tell every device its safe state and have it proven."""

@@ -34,6 +34,7 @@ class Times:
     retry_s : how long an unproven device is told again; longest stay of a guard whose runner
         neither ends nor lets go
     pause_s : first pause between two tries, which doubles up to `longest_pause_s`
+    own_s : for another run, or its guard, to let go of a device
     arm_s : for the guard to start and to reach every device once
     """
 
@@ -45,6 +46,7 @@ class Times:
     retry_s: float = 600.0
     pause_s: float = 0.25
     longest_pause_s: float = 5.0
+    own_s: float = 5.0
     arm_s: float = 30.0
 
     @property

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ from hil.bench.guard_place import HeldPlace
 from hil.bench.guard_plan import LOG, GuardPlan
 from hil.bench.guard_watch import Watch
 from hil.bench.line import Line
+from hil.bench.locks import Busy, only_user
 from hil.bench.proof import Proof, read_once
 from twin.errors import InputProblems
 
@@ -89,6 +90,7 @@ class GuardProcess:
         self.gone = self.yielded = False
         self.beat_s = self.acted_s = self.proven_s = time.monotonic()
         self.proofs: dict[str, Proof] = {}
+        self.owned = ExitStack()
         self.places: dict[str, HeldPlace] = {}
         self.hands: dict[str, Hand] = {}
         for device in plan.devices:
@@ -114,8 +116,8 @@ class GuardProcess:
     # -- the whole life ------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Arm, guard, act, prove, end."""
-        if not self._arm():
+        """Arm, guard, act, prove, end; the devices are its own until the process ends."""
+        if not self._own() or not self._arm():
             return
         threading.Thread(target=self._listen, name="link", daemon=True).start()
         self.beat_s = time.monotonic()
@@ -136,6 +138,19 @@ class GuardProcess:
         if now_s - self.proven_s >= self.times.watch_s:
             self._secure(self.reason or ENDED, told=True)
         return False
+
+    def _own(self) -> bool:
+        """Keep every other guard, of whichever run, away from the devices."""
+        lines = [(d, d.line) for d in self.plan.devices]
+        keys = {line.place if d.held else f"{line.place} unit {line.unit}" for d, line in lines}
+        for key in sorted(keys):  # in one order, so that two do not wait for each other
+            try:
+                self.owned.enter_context(only_user([f"guard of {key}"], self.times.own_s))
+            except Busy:
+                why = "another run, or the guard that it has left behind, has this device"
+                self._tell(kind="refused", found=[[key, why]])
+                return False
+        return True
 
     def _arm(self) -> bool:
         """Reach every device and instrument once; tell the runner."""

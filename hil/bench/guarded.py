@@ -133,7 +133,7 @@ def guarded(
     Raises
     ------
     InputProblems : the guard cannot reach a device or an instrument of the interlock
-    RunBroken : at the end of a run that was well, where a device is not proven safe
+    RunBroken : at the end, where a device is not proven to be at its safe state
     """
     entries = chosen(file, names)
     writing = [e for e in entries if e.limits is not None]

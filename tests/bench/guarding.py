@@ -47,7 +47,7 @@ def living(stage: Stage) -> Iterator[Stage]:
 
 
 GUARD = {
-    "heartbeat_s": 1.0, "watch_s": 0.2, "blind_s": 1.0, "settle_s": 4.0, "retry_s": 8.0,
+    "heartbeat_s": 2.0, "watch_s": 0.2, "blind_s": 1.5, "settle_s": 4.0, "retry_s": 8.0,
 }  # fmt: skip
 
 
@@ -128,15 +128,22 @@ class Runner:
         """Return entries of the journal."""
         return [e for e in read_journal(self.journal) if e["by"] == by and e["entry"] == kind]
 
+    def wait_for(self, by: str, kind: str, within_s: float = 10.0) -> None:
+        """Wait for an entry of the journal."""
+        end_s = time.monotonic() + within_s
+        while not self.entries(by, kind):
+            assert time.monotonic() < end_s, self.journal.read_text() + self.stderr()
+            time.sleep(0.02)
+
     def guard_ended(self, within_s: float = 10.0) -> Mapping[str, Any]:
         """Wait for the guard's last entry and return it."""
         end_s = time.monotonic() + within_s
-        while time.monotonic() < end_s:
+        while True:
             last = [e for e in self.entries("guard", "note") if e["text"] == "guard ends"]
             if last:
                 return last[0]
+            assert time.monotonic() < end_s, self.journal.read_text() + self.stderr()
             time.sleep(0.02)
-        raise AssertionError(self.journal.read_text() + self.stderr())
 
 
 @contextmanager

@@ -61,36 +61,23 @@ def writes(stage: Stage) -> int:
 # -- cut and mended ------------------------------------------------------------------------------
 
 
-def test_a_line_that_is_cut_and_mended(battery: Stage, tmp_path: Path) -> None:
+def test_the_guard_goes_on_where_line_and_runner_are_gone(battery: Stage, tmp_path: Path) -> None:
     with (
         Cable(battery.spec.port) as cable,
         runner(bench_text(battery, port=cable.port), tmp_path) as one,
     ):
         one.hear("discharging")
         cable.cut()
-        one.process.join(0.5)
-        assert battery.meter.power_kw().value > 50.0  # nobody can tell it
+        one.wait_for("guard", "read_back")  # told to prove what nobody could tell
+        one.process.kill()
+        assert battery.meter.power_kw().value > 50.0
         cable.mend()
         wait_safe(battery, EXPIRES_S)
-        one.hear("LineDown")
         assert one.guard_ended()["proven"]
+        assert one.entries("runner", "safe_state")[0]["reason"].startswith("LineDown")
         proofs = one.entries("guard", "read_back")
         assert [proofs[0]["proven"], proofs[-1]["proven"]] == [False, True]
         assert proofs[-1]["values"]["set_power_kw"] == 0.0
-
-
-def test_the_guard_goes_on_after_a_runner_whose_line_is_cut(battery: Stage, tmp_path: Path) -> None:
-    with (
-        Cable(battery.spec.port) as cable,
-        runner(bench_text(battery, port=cable.port), tmp_path) as one,
-    ):
-        one.hear("discharging")
-        cable.cut()
-        one.process.kill()
-        one.process.join()
-        cable.mend()
-        wait_safe(battery, EXPIRES_S)
-        assert one.guard_ended()["proven"]
 
 
 def test_a_lost_device_is_made_safe_alone(battery: Stage, tmp_path: Path) -> None:
@@ -247,6 +234,19 @@ def test_what_the_guard_cannot_reach_is_not_written_to(battery: Stage, tmp_path:
     ):
         pytest.fail("it was armed")
     assert not entries(tmp_path)
+
+
+def test_a_device_has_one_guard(battery: Stage, tmp_path: Path) -> None:
+    one = bench_of(tmp_path, bench_text(battery))
+    plan = plan_of(one, tmp_path / "second.jsonl")
+    plan = dataclasses.replace(plan, times=dataclasses.replace(plan.times, own_s=0.2))
+    with (
+        guarded(one, tmp_path / "journal.jsonl"),
+        Journal(plan.journal) as journal,
+        pytest.raises(InputProblems, match="another run"),
+        Guard(plan, journal),
+    ):
+        pytest.fail("it was armed")
 
 
 def test_a_device_that_says_yes_and_does_nothing_is_not_proven(tmp_path: Path) -> None:
