@@ -77,7 +77,10 @@ def _as_data(result: Verification) -> dict[str, object]:
     }
     if result.statement is not None:
         certified = result.statement.predicate.suitwin
-        said |= {"title": certified.title, "outcome": certified.outcome}
+        said |= {
+            "title": certified.title, "outcome": certified.outcome,
+            "result": result.statement.predicate.result, "unsafe": list(certified.unsafe),
+        }  # fmt: skip
     return said
 
 
@@ -103,5 +106,9 @@ def _say(result: Verification) -> None:
         count = len(result.flaws)
         line(f"[red]NOT VERIFIED[/red] {count} thing{'s' if count != 1 else ''} wrong")
     elif result.statement is not None:
-        certified = result.statement.predicate.suitwin
-        line(f"[green]verified[/green] {escape(certified.title)}: {certified.outcome}")
+        said = result.statement.predicate
+        certified = said.suitwin
+        for name in certified.unsafe:
+            line(f"[red]not seen at its safe state[/red] after {escape(name)}")
+        outcome = f"{certified.outcome} ({said.result})"
+        line(f"[green]verified[/green] {escape(certified.title)}: {outcome}")
