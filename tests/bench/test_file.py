@@ -236,6 +236,7 @@ EXPECTED = (
     ("devices.5 (b6).limits", "map meter-own has nothing to write"),
     ("instruments.0 (w).driver", "'meter_modbs'", "did you mean meter_modbus?"),
     ("instruments.1 (w2).powr_kw", "unknown key", "did you mean power_kw?"),
+    ("instruments.1 (w2).device", "'b9'; one of bess-1, bess-1, b3, b4, b5, b6"),
     ("interlock.0 (warm).device", "'b9'; one of bess-1, b3, b4, b5, b6"),
     ("interlock.1 (warm).name", "as interlock.0"),
     ("interlock.1 (warm).point", "'temprature_c'", "did you mean temperature_c?"),
