@@ -16,7 +16,7 @@ from hil.bench.device import BenchDevice, Value
 from hil.bench.errors import LineError
 from hil.bench.meanings import to_twin
 
-__all__ = ["Proof", "doubts", "prove", "read_once"]
+__all__ = ["Proof", "doubts", "prove", "read_once", "unprovable"]
 
 # A default where a bench file states none: of the greatest power the bench allows (ours).
 TOLERANCE = 0.02
@@ -96,13 +96,28 @@ def doubts(
             continue  # a switch that springs back: `remote` says what became of it
         shown, step = values[name], device.map.point(name).scale
         if not isinstance(shown, float) or abs(shown - wanted) > 0.501 * step + 1e-6 * abs(wanted):
-            yield f"{name} shows {shown}, not {wanted:g}"
+            told = f"{shown:g}" if isinstance(shown, float) else str(shown)
+            yield f"{name} shows {told}, not {wanted:g}"
     released = any(setpoint.get(name) == RELEASE for name in device.safe_state)
     twin = _twin(device, values)
     if released and twin.get("remote", 0.0) != 0.0:
         yield "it does not show that its owner's control is back"
     if not released and "power_kw" in twin:
         yield from _power_doubts(device, twin["power_kw"], tolerance_kw)
+
+
+def unprovable(device: BenchDevice) -> list[str]:
+    """Return what of a device's safe state nothing that it shows could prove."""
+    meanings, found = device.meanings, []
+    for name in device.safe_state:
+        if meanings.setpoint.get(name) == RELEASE:
+            shown = "remote" in meanings.readings
+        else:
+            ordered = meanings.sign(name) != 0.0 and "power_kw" in meanings.readings
+            shown = ordered or "r" in device.map.point(name).access
+        if not shown:
+            found.append(f"nothing in map {device.map.name} shows whether {name} was taken")
+    return found
 
 
 def _twin(device: BenchDevice, values: Mapping[str, Value | None]) -> dict[str, float | None]:
@@ -127,8 +142,16 @@ def _power_doubts(device: BenchDevice, shown: float | None, tolerance_kw: float)
         tolerance_kw = TOLERANCE * max(abs(envelope.power_low_kw), abs(envelope.power_high_kw))
     low, high = band
     if shown is None or not low - tolerance_kw <= shown <= high + tolerance_kw:
-        allowed = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        yield f"power shows {shown} kW, not {allowed} kW (+- {tolerance_kw:g})"
+        power = "no power" if shown is None else f"{shown:g} kW"
+        yield f"it shows {power}, not {_band(low, high)} kW (+- {tolerance_kw:g})"
+
+
+def _band(low: float, high: float) -> str:
+    if low == high:
+        return f"{low:g}"
+    if math.isinf(high):
+        return f"{low:g} or more"
+    return f"{high:g} or less" if math.isinf(low) else f"{low:g} to {high:g}"
 
 
 def safe_power_kw(device: BenchDevice) -> tuple[float, float] | None:
