@@ -14,7 +14,7 @@ import pytest
 
 from hil.bench.fit.figures import Figure, solve
 from hil.bench.fit.orders import Orders, orders_of
-from hil.bench.fit.outcome import Fit, fit_recording, write_fit
+from hil.bench.fit.outcome import Fit, fit_recording, report, write_fit
 from hil.bench.fit.parameters import load_parameters
 from hil.bench.fit.quantities import Quantity
 from hil.bench.fit.response import response_of
@@ -131,6 +131,56 @@ def test_without_power_or_charge_the_physics_is_not_told() -> None:
     capacity = next((f for f in found.figures() if f.name == "capacity_kwh"), None)
     assert capacity is None or not capacity.told
     assert "charge_kah" not in found.parameters
+
+
+def _damaged(how: str, one: Recording) -> Recording:
+    """Return a recording that no careful person would hand in."""
+    time_s, power = one.references["power_kw"]
+    change: dict[str, object] = {
+        "no rating": {"nameplate": {"rated_kw": 0.0}},
+        "milliwatts": {"references": {"power_kw": (time_s, 1e-6 * power)}},
+        "times twice": {"references": {"power_kw": (np.floor(time_s / 7.0) * 7.0, power)}},
+        "one sample": {"references": {"power_kw": (time_s[:1], power[:1])}},
+        "dead meter": {"references": {"power_kw": (time_s, 0.0 * power)}},
+        "turned meter": {"references": {"power_kw": (time_s, -power)}},
+        "dead registers": {
+            "blocks": [dataclasses.replace(b, words=0 * b.words) for b in one.blocks]
+        },
+        "three readings": {
+            "blocks": [
+                dataclasses.replace(b, time_s=b.time_s[:3], words=b.words[:3]) for b in one.blocks
+            ]
+        },
+    }[how]
+    assert isinstance(change, dict)
+    return dataclasses.replace(one, **change)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("no rating", False), ("milliwatts", True), ("times twice", True), ("one sample", True),
+        ("dead meter", True), ("turned meter", True), ("dead registers", True),
+        ("three readings", True),
+    ],
+)  # fmt: skip
+def test_a_recording_that_is_no_good_ends_in_words(how: str, told: bool) -> None:
+    recording = _damaged(how, recorded("storage-own", 10)[0])
+    if not told:
+        with pytest.raises(InputProblems):
+            fit_recording(recording, "storage", "x", "a recording")
+        return
+    fit = fit_recording(recording, "storage", "x", "a recording")
+    held_against(recording, fit)
+    assert fit.untold
+    text = json.dumps(report(fit), allow_nan=False)
+    assert "not_told" in text
+    if how in ("one sample", "dead meter", "three readings"):
+        assert "charge_kah" not in fit.parameters
+    if how == "turned meter":
+        power = fit.map.map.point("power_kw").source
+        assert power is not None
+        assert power.gain == -1.0
 
 
 def test_without_orders_the_answer_to_them_is_not_told() -> None:

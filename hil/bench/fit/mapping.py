@@ -68,8 +68,16 @@ def fit_map(recording: Recording, kind: str, name: str, source: str, unit: int =
 
     Raises
     ------
-    InputProblems : nothing that is known of the device was found in any register
+    InputProblems : nothing that is known of the device was found in any register, or the
+        nameplate cannot be one
     """
+    wrong = [
+        Problem(source, f"nameplate {n}", f"{v:g}", "above 0")
+        for n in ("rated_kw", "capacity_kwh")
+        if not (v := recording.nameplate.get(n, 1.0)) > 0.0
+    ]
+    if wrong:
+        raise InputProblems(wrong)
     making = _Making(recording, kind)
     making.readings()
     making.ordered()

@@ -18,7 +18,7 @@ from hil.bench.fit.storage import StorageFit, fit_storage
 from hil.bench.recording import Recording
 from twin.errors import InputProblems, Problem
 
-__all__ = ["FITTED_KINDS", "Fit", "fit_recording", "write_fit"]
+__all__ = ["FITTED_KINDS", "Fit", "fit_recording", "report", "write_fit"]
 
 # Kinds whose own physics is fitted; every kind has a map and its answer to orders.
 FITTED_KINDS = ("storage",)
