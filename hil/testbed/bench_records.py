@@ -10,7 +10,7 @@ import pyarrow as pa
 from hil.testbed.attendant import Order
 from hil.testbed.bench_loop import BenchLoop, Stand
 from hil.testbed.bench_power import FILE
-from hil.testbed.difference import columns, compare
+from hil.testbed.difference import columns, compare, thinned
 from twin.clock import SECOND_MS, format_time_of_day
 from twin.results.store import RunDirectory
 
@@ -67,6 +67,7 @@ def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
     seen = stand.attendant.seen()
     device = stand.attendant.device
     period_s = loop.period_ms / SECOND_MS
+    power = stand.tracks.get("power_kw")
     lost = None
     if stand.lost is not None:
         lost = {"at": format_time_of_day(stand.lost.now_ms), "why": stand.lost.why}
@@ -88,6 +89,7 @@ def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
         "reads_failed": dict(seen.failures),
         "twin_silent_periods": stand.silent_periods,
         "difference": [compare(t, period_s).to_dict() for t in stand.tracks.values()],
+        "power": None if power is None else thinned(power, period_s),
     }
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Compared", "Track", "columns", "compare", "delay_s", "grows"]
+__all__ = ["Compared", "Track", "columns", "compare", "delay_s", "grows", "thinned"]
 
 F8 = NDArray[np.float64]
 
@@ -25,6 +25,7 @@ _GROWING = frozenset(("kW", "kWh", "kvar", "kVA", "kg", "kg/h", "A"))
 MOST_DELAY_S = 60.0
 ALIKE = 0.5
 LEAST_PERIODS = 8
+MOST_SHOWN = 480  # on the page
 
 
 def grows(unit: str) -> bool:
@@ -130,6 +131,25 @@ def compare(track: Track, period_s: float) -> Compared:
         delay_s(twin, bench, period_s),
         max(period_s, oldest),
     )
+
+
+def thinned(track: Track, period_s: float) -> dict[str, object]:
+    """Return a track with `MOST_SHOWN` values at most, for the page; each a mean over its time.
+
+    Keys ``start_ms``, ``step_ms``, and ``twin`` and ``bench`` with None where nothing is known.
+    """
+    n = len(track.now_ms)
+    together = max(-(-n // MOST_SHOWN), 1)
+    found: dict[str, object] = {
+        "start_ms": track.now_ms[0] if n > 0 else 0,
+        "step_ms": round(1000.0 * period_s * together),
+    }
+    for name in ("twin", "bench"):
+        values = np.array(getattr(track, name))
+        parts = (values[i : i + together] for i in range(0, n, together))
+        known = (part[np.isfinite(part)] for part in parts)
+        found[name] = [round(float(k.mean()), 3) if len(k) > 0 else None for k in known]
+    return found
 
 
 def columns(tracks: Sequence[Track]) -> dict[str, NDArray[np.generic]]:

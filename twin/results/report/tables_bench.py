@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from twin.results.report.blocks import Block, Cell, Table, Text
+from twin.results.report.figures_bench import bench_charts
 from twin.results.report.inputs import PageData
 from twin.results.report.words import Words, number
 
@@ -14,7 +15,7 @@ _SIDES = ("both", "twin_only", "bench_only")
 
 
 def bench_blocks(data: PageData, words: Words) -> list[Block]:
-    """Return a paragraph and two tables; nothing for a run without a bench."""
+    """Return a paragraph, charts and two tables; nothing for a run without a bench."""
     bench = data.summary.get("bench")
     devices = list(_mappings(_section(bench).get("devices")))
     if not devices:
@@ -33,7 +34,8 @@ def bench_blocks(data: PageData, words: Words) -> list[Block]:
     if source:
         shown = {k: number(_number(source.get(k)), 0) for k in ("periods", "limited", "failures")}
         lines.append(words("bench.source", name=source.get("name"), **shown))
-    return [Text(lines), _devices(devices, words), _differences(devices, data, words)]
+    charts = list(bench_charts(data, words))
+    return [Text(lines), *charts, _devices(devices, words), _differences(devices, data, words)]
 
 
 def _path(device: Mapping[str, object], words: Words) -> str:
