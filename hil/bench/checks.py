@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hil.bench.identity import NAMES
 from hil.bench.meanings import Meanings
+from hil.bench.provable import unprovable
 from hil.bench.schema import DeviceEntry
 from hil.registers.codec import span
 from hil.registers.kinds import catalogue
@@ -191,6 +192,10 @@ def _orders(read: Read, one: RegisterMap) -> Iterator[Fault]:
         ):
             allowed = f"inside the limits, {limits.power_low_kw:g} to {limits.power_high_kw:g} kW"
             yield f"{place}.safe_state", f"{name} orders {power_kw:g} kW", allowed
+    known = {p.name for p in meanings.writable()}
+    for name in unprovable(meanings, [n for n in entry.safe_state if n in known]):
+        value = f"nothing in map {one.name} shows whether {name} was taken"
+        yield f"{place}.safe_state", value, "points that can be read back"
 
 
 def _one_of(name: str, known: dict[str, WirePoint]) -> str:

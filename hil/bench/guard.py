@@ -16,12 +16,14 @@ bench needs a hardware emergency stop all the same.
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -48,6 +50,10 @@ __all__ = ["Guard"]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # What a proof may take beyond `settle_s` before the runner leaves it to the guard [s].
 MARGIN_S = 2.0
+FIRST = "Ending: every device is told its safe state. Once more leaves that to the guard."
+FIRST_ZH = "正在结束：令各设备进入安全状态；再按一次则交由守护进程处理"
+LEFT = "Left to the guard, process"
+LEFT_ZH = "已交由守护进程"
 REACHED = "what the guard can reach and read; nothing was written"
 
 
@@ -198,8 +204,11 @@ class Guard:
         name = signal.Signals(number).name
         if self._signals > 1 and self._talk is not None:
             self._talk.abort(f"{name} for the second time")
+            _say(f"{LEFT} {self.pid} ({LEFT_ZH}): {self.plan.journal}")
         elif self._ending:
             return  # it is ending already
+        else:
+            _say(f"{FIRST} ({FIRST_ZH})")
         before = self._before.get(number)
         if callable(before):
             before(number, frame)  # which may keep it for later
@@ -288,3 +297,9 @@ class Guard:
         if process is not None:
             # Nobody waits for a guard that is still at it; it is collected when it ends.
             threading.Thread(target=process.wait, name="guard", daemon=True).start()
+
+
+def _say(text: str) -> None:
+    """Write a line where a signal handler may."""
+    with suppress(OSError):
+        os.write(2, f"\n{text}\n".encode())

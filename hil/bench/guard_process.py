@@ -34,7 +34,8 @@ from hil.bench.guard_plan import LOG, GuardPlan
 from hil.bench.guard_watch import Watch
 from hil.bench.line import Line
 from hil.bench.locks import Busy, only_user
-from hil.bench.proof import Proof, read_once, unprovable
+from hil.bench.proof import Proof, read_once
+from hil.bench.provable import unprovable
 from twin.errors import InputProblems
 
 __all__ = ["GuardProcess", "main"]
@@ -154,7 +155,11 @@ class GuardProcess:
 
     def _arm(self) -> bool:
         """Reach every device and instrument once; tell the runner."""
-        found = [[n, why] for n, hand in self.hands.items() for why in unprovable(hand.device)]
+        found = [
+            [name, f"nothing in map {hand.plan.map.name} shows whether {point} was taken"]
+            for name, hand in self.hands.items()
+            for point in unprovable(hand.device.meanings, hand.device.safe_state)
+        ]
         readings = {}
         asked = {
             name: hand.thread.submit(read_once, hand.device, hand.plan.tolerance_kw)

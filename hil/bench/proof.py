@@ -15,12 +15,12 @@ from hil.bench.clock import Clock
 from hil.bench.device import BenchDevice, Value
 from hil.bench.errors import LineError
 from hil.bench.meanings import to_twin
+from hil.bench.provable import RELEASE
 
-__all__ = ["Proof", "doubts", "prove", "read_once", "unprovable"]
+__all__ = ["Proof", "doubts", "prove", "read_once"]
 
 # A default where a bench file states none: of the greatest power the bench allows (ours).
 TOLERANCE = 0.02
-RELEASE = "release"
 CAP = "limit_kw"
 TWIN = ("power_kw", "remote")
 
@@ -104,20 +104,6 @@ def doubts(
         yield "it does not show that its owner's control is back"
     if not released and "power_kw" in twin:
         yield from _power_doubts(device, twin["power_kw"], tolerance_kw)
-
-
-def unprovable(device: BenchDevice) -> list[str]:
-    """Return what of a device's safe state nothing that it shows could prove."""
-    meanings, found = device.meanings, []
-    for name in device.safe_state:
-        if meanings.setpoint.get(name) == RELEASE:
-            shown = "remote" in meanings.readings
-        else:
-            ordered = meanings.sign(name) != 0.0 and "power_kw" in meanings.readings
-            shown = ordered or "r" in device.map.point(name).access
-        if not shown:
-            found.append(f"nothing in map {device.map.name} shows whether {name} was taken")
-    return found
 
 
 def _twin(device: BenchDevice, values: Mapping[str, Value | None]) -> dict[str, float | None]:

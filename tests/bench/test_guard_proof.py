@@ -13,7 +13,8 @@ from hil.bench.device import BenchDevice
 from hil.bench.envelope import Envelope
 from hil.bench.journal import Journal, read_journal
 from hil.bench.line import Line, Speaking
-from hil.bench.proof import prove, read_once, safe_power_kw, unprovable
+from hil.bench.proof import prove, read_once, safe_power_kw
+from hil.bench.provable import unprovable
 from hil.registers.codec import encode
 from hil.registers.files import shipped_maps
 from hil.registers.schema import RegisterMap
@@ -41,7 +42,7 @@ def device_of(
 def test_what_a_safe_state_does_is_proven(name: str, tmp_path: Path) -> None:
     with Stage(shipped_maps()[name].kind, name) as stage, Line(stage.spec) as line:
         device = device_of(stage.map, line, tmp_path, stage.clock)
-        assert not unprovable(device)
+        assert not unprovable(device.meanings, device.safe_state)
         ordered = "power_kw" if device.kind == "storage" else "limit_kw"
         if ordered in device.meanings.commands:
             assert all(w.accepted for w in device.command(ordered, 0.4 * RATED_KW))
@@ -141,4 +142,4 @@ def test_what_nothing_shows_is_said_before(tmp_path: Path) -> None:
         update={"points": tuple(p for p in one.points if p.name not in ("remote", "flag_remote"))}
     )
     device = device_of(blind, SloppyLine(blind), tmp_path, TestClock(), {"set_release": 1.0})
-    assert unprovable(device) == ["nothing in map storage-own shows whether set_release was taken"]
+    assert unprovable(device.meanings, device.safe_state) == ["set_release"]
