@@ -77,27 +77,24 @@ def survey(
     expected : by column of the nameplate what the bench file says, such as ``rated_kw``
     itself : what the bench file says that the device must say of itself
     """
-    findings: list[Finding] = []
-    identity: dict[str, str] = {}
     samples: dict[str, Sample] = {}
-    line = device.line.name
-    try:
-        identity = device.identity()
-        if not identity:
-            findings.append(Finding(False, "43/14", "says nothing of itself: refused"))
-    except LineDown as error:
-        return Survey(device.name, line, {}, {}, (Finding(True, "line", str(error)),))
-    except LineError as error:
-        findings.append(Finding(False, "43/14", str(error)))
-    findings += _who(device, identity, {} if itself is None else itself)
-    for place, text in _read(device, samples):
-        findings.append(Finding(True, place, text))
+    findings = [Finding(True, place, text) for place, text in _read(device, samples)]
+    identity: dict[str, str] = {}
+    # Some devices hang up when they are asked who they are; one that shows nothing is not asked.
+    if samples:
+        try:
+            identity = device.identity()
+            if not identity:
+                findings.append(Finding(False, "43/14", "says nothing of itself: refused"))
+        except LineError as error:
+            findings.append(Finding(False, "43/14", str(error)))
+        findings += _who(device, identity, {} if itself is None else itself)
     plate = {} if expected is None else expected
     for point in device.map.points:
         sample = samples.get(point.name)
         if sample is not None:
             findings += _strange(device, point, sample, plate)
-    return Survey(device.name, line, identity, samples, tuple(findings))
+    return Survey(device.name, device.line.name, identity, samples, tuple(findings))
 
 
 def _who(

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from hil.bench.assembly import device_of, lines_of, permit_of
 from hil.bench.clock import WallClock
+from hil.bench.device import BenchDevice
+from hil.bench.envelope import Envelope
 from hil.bench.errors import Forbidden, Garbage, LineDown, NoAnswer
 from hil.bench.files import load_bench
 from hil.bench.journal import Journal, NoJournal
@@ -32,6 +34,7 @@ from tests.bench.rack import (
     storage_bank,
     storage_map,
 )
+from tests.bench.sloppy import SloppyLine
 from tests.server.serving import free_port, null_modem
 from twin.errors import InputProblems
 
@@ -129,6 +132,21 @@ def test_a_dead_port_a_silent_and_a_lying_device_are_findings() -> None:
         with HostileServer(lie, lambda q: q[:4] + struct.pack(">HBBB", 3, q[6], q[7], 0)) as liar:
             found = looked_at(Endpoint("127.0.0.1", liar.port, 0), storage_map())
             assert found, lie.name
+
+
+def test_a_device_that_hangs_up_when_asked_who_it_is_is_read_all_the_same() -> None:
+    class Shy(SloppyLine):
+        def raw(self, function: int, data: bytes) -> bytes:
+            raise LineDown(self.name, "the other end has closed the connection")
+
+    one = storage_map()
+    made = BenchDevice("d", "storage", one, Shy(one), Envelope(-1, 1), NoJournal(), WallClock())
+    found = survey(made)
+    assert found.well
+    assert [f.text for f in found.findings] == [
+        "in memory: the other end has closed the connection"
+    ]
+    assert len(found.samples) == len(one.points)
 
 
 def test_whatever_answers_garbage_never_breaks_a_read(journal: Journal) -> None:
