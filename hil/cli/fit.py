@@ -21,11 +21,12 @@ from hil.bench.fit.outcome import Fit, fit_recording, write_fit
 from hil.bench.fit.parameters import load_parameters
 from hil.bench.journal import NoJournal
 from hil.bench.recorder import RecordedLine, RecordedMeter, RecordingFile
-from hil.bench.recording import Recording, load_recording
+from hil.bench.recording import TABLES, Recording, load_recording
 from hil.bench.roles import Meter
 from hil.bench.run_recording import is_run, load_run
 from hil.cli.options import to_write
 from hil.registers.kinds import catalogue
+from hil.registers.schema import TableName
 from hil.testbed.exercise import exercise
 from hil.testbed.fitted import held_against, with_parameters
 from hil.testbed.stage import Stage
@@ -39,6 +40,8 @@ from twin.scenario.inputs import attempt
 __all__ = ["fit", "record"]
 
 FORMS = "emulated:KIND, emulated:KIND:MAP, or a bench file's device as bench.toml:NAME"
+Raw = tuple[TableName, int, int]
+MOST_READ = 125  # registers of one request (Modbus Application Protocol 1.1b3, 6.3)
 NAME = "small letters, digits and hyphens, a letter or digit first"
 
 
@@ -50,6 +53,10 @@ def record(
     seed: Annotated[int, typer.Option(min=0, help="of an emulated device")] = 0,
     parameters: Annotated[
         Path | None, typer.Option(help="parameters.toml of a fit, for emulated:storage")
+    ] = None,
+    blocks: Annotated[
+        list[str] | None,
+        typer.Option(help="TABLE:FIRST-LAST of a bench device, in place of what its map names"),
     ] = None,
 ) -> None:
     """Record a device's registers and its meter over time, for `hil fit`.
@@ -63,6 +70,7 @@ def record(
         found.append(Problem("--minutes", "minutes", f"{minutes:g}", "above 0, at most 10000"))
     if not 0.1 <= every <= 3600.0:
         found.append(Problem("--every", "seconds", f"{every:g}", "0.1 to 3600"))
+    raw = attempt(found, lambda: read_blocks(blocks or []))
     where, _, rest = device.rpartition(":")
     if device.startswith("emulated:"):
         kind, _, map_name = device.removeprefix("emulated:").partition(":")
@@ -75,9 +83,9 @@ def record(
         if parameters is not None:
             allowed = "none: a bench device is what it is"
             found.append(Problem("--parameters", "file", str(parameters), allowed))
-        if found:
+        if found or raw is None:
             raise InputProblems(found)
-        _watched(Path(where), rest, out, minutes * 60.0, every)
+        _watched(Path(where), rest, out, (minutes * 60.0, every), raw)
     else:
         raise InputProblems([*found, Problem("DEVICE", "device", device, FORMS)])
 
@@ -106,7 +114,11 @@ def _emulated(stage: Stage, out: Path, every_s: int) -> None:
     )
 
 
-def _watched(bench_file: Path, name: str, out: Path, length_s: float, every_s: float) -> None:
+def _watched(
+    bench_file: Path, name: str, out: Path, pace_s: tuple[float, float], raw: list[Raw]
+) -> None:
+    """Record a bench device; `pace_s` is (how long, how often)."""
+    length_s, every_s = pace_s
     bench = load_bench(bench_file)
     entry = chosen(bench, [name])[0]
     ERR.print(escape(banner(bench)), style="yellow", highlight=False, soft_wrap=True)
@@ -114,13 +126,12 @@ def _watched(bench_file: Path, name: str, out: Path, length_s: float, every_s: f
     with ExitStack() as stack:
         file = RecordingFile(out)
         stack.callback(file.close)
-        line = lines_of([entry])[name]
+        line = RecordedLine(lines_of([entry])[name], clock, file)
         stack.callback(line.close)
-        one = device_of(
-            entry, RecordedLine(line, clock, file), NoJournal(), clock, permit_of(bench, True)
-        )  # fmt: skip
+        one = device_of(entry, line, NoJournal(), clock, permit_of(bench, True))
         meters = []
-        for instrument in bench.instruments:
+        # The device's own meter before one that is the bench's.
+        for instrument in sorted(bench.instruments, key=lambda i: i.device != name):
             if instrument.device in ("", name) and instrument.driver.startswith("meter_"):
                 meter = open_instrument(instrument, Means(clock))
                 if isinstance(meter, Meter):
@@ -135,7 +146,10 @@ def _watched(bench_file: Path, name: str, out: Path, length_s: float, every_s: f
                 try:
                     for meter in meters[:1]:
                         meter.power_kw()
-                    one.read()
+                    for table, first, count in raw:
+                        line.read(table, first, count)
+                    if not raw:
+                        one.read()
                 except BenchError as error:
                     lost += 1
                     ERR.print(escape(str(error)), style="yellow", highlight=False)
@@ -192,6 +206,29 @@ def fit(
 def _read(path: Path) -> tuple[Recording, str | None]:
     """Return a recording and, where it says so, the kind of its device."""
     return load_run(path) if is_run(path) else (load_recording(path), None)
+
+
+def read_blocks(given: list[str]) -> list[Raw]:
+    """Return blocks as (table, first address, count); raises InputProblems.
+
+    >>> read_blocks(["input:0-40", "holding:100"])
+    [('input', 0, 41), ('holding', 100, 1)]
+    """
+    found: list[Raw] = []
+    wrong = []
+    for text in given:
+        table, _, span = text.partition(":")
+        first, _, last = span.partition("-")
+        sort = next((t for t in TABLES if t == table), None)
+        ends = [int(end) if end.isdecimal() else -1 for end in (first, last or first)]
+        if sort is None or not 0 <= ends[0] <= ends[1] <= min(65535, ends[0] + MOST_READ - 1):
+            allowed = f"{', '.join(TABLES)}, with at most {MOST_READ} addresses, e.g. input:0-40"
+            wrong.append(Problem("--blocks", "block", repr(text), allowed))
+        else:
+            found.append((sort, ends[0], ends[1] - ends[0] + 1))
+    if wrong:
+        raise InputProblems(wrong)
+    return found
 
 
 def _is_name(name: str) -> bool:

@@ -96,6 +96,22 @@ def test_files_load_where_they_are_meant_to(tmp_path: Path) -> None:
     assert all(p.grade == "D" and p.source for p in parameters.values())
 
 
+def test_a_fleet_file_says_what_it_lacks(tmp_path: Path) -> None:
+    recording, _, _ = recorded("storage-own", 10)
+    rated = {"rated_kw": RATED_KW, "heartbeat_s": 10.0}
+    fit = fit_recording(dataclasses.replace(recording, nameplate=rated), "storage", "x", "r")
+    held_against(recording, fit)
+    write_fit(fit, tmp_path, "0")
+    header, row = (tmp_path / "fleet.csv").read_text("utf-8").splitlines()
+    assert header == "kind,site,rated_kw,capacity_kwh"
+    assert fit.storage is not None
+    assert float(row.split(",")[3]) == pytest.approx(fit.storage.value("capacity_kwh"), rel=1e-3)
+    bare = fit_recording(dataclasses.replace(recording, nameplate={}), "storage", "x", "r")
+    write_fit(bare, tmp_path, "0")
+    told = json.loads((tmp_path / "fit.json").read_text("utf-8"))["not_told"]
+    assert "fleet.csv is not whole: the nameplate lacks rated_kw, capacity_kwh" in told
+
+
 def test_a_station_among_others_takes_what_is_its_own() -> None:
     fit = fitted()[0]
     plate = {"rated_kw": RATED_KW, "capacity_kwh": CAPACITY_KWH}

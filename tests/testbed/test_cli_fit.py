@@ -119,7 +119,12 @@ def test_a_bench_device_is_recorded_and_only_read(hil: Call, tmp_path: Path) -> 
         bench.write_text(BENCH.format(port=stage.spec.port), "utf-8")
         said = hil("record", f"{bench}:bess", "--out", out, "--minutes", 0.01, "--every", 0.1)
         assert said.status == 0, said.err
+        raw = tmp_path / "raw.csv"
+        said_raw = hil("record", f"{bench}:bess", "--out", raw, "--minutes", 0.003, "--every", 0.1,
+                       "--blocks", "input:0-15", "--blocks", "coil:0")  # fmt: skip
+        assert said_raw.status == 0, said_raw.err
         assert stage.field.counts()["writes"].sum() == 0
+    assert [(b.table, b.count) for b in load_recording(raw).blocks] == [("coil", 1), ("input", 16)]
     assert "emergency stop" in said.err
     assert "0 readings were lost" in said.out
     found = load_recording(out)
@@ -148,3 +153,7 @@ def test_a_device_that_is_none(hil: Call, tmp_path: Path, device: str, said: str
     assert not (tmp_path / "r.csv").exists()
     wrong = hil("record", device, "--out", tmp_path, "--minutes", -1, "--every", 0)
     assert len(wrong.problems) >= 3
+    spans = [w for b in ("inputs:0-4", "input:9-4", "input:x", "input:0-125") for w in
+             ("--blocks", b)]  # fmt: skip
+    wrong = hil("record", device, "--out", tmp_path / "r.csv", *spans)
+    assert sum("at most 125 addresses" in problem for problem in wrong.problems) == 4

@@ -189,7 +189,8 @@ def _match(candidate: Candidate, sight: _Sight, rated_kw: float | None) -> Match
         error = np.abs(wanted - factor * raw - offset)
     step = 0.0 if candidate.form.type == "f32" else abs(factor)
     largest = float(np.abs(wanted).max() if not quantity.counts else np.ptp(wanted))
-    tolerance = 0.5 * step + quantity.error + (quantity.own_error or OWN_ERROR) * largest
+    own_error = OWN_ERROR if quantity.own_error is None else quantity.own_error
+    tolerance = 0.5 * step + quantity.error + own_error * largest
     if step > 0.5 * float(np.ptp(wanted)):
         return None
     share = float((error <= tolerance).mean())

@@ -16,6 +16,7 @@ from hil.bench.fit.quantities import Quantity, known_quantities, longest_stretch
 from hil.bench.fit.response import Response, response_of
 from hil.bench.fit.storage import StorageFit, fit_storage
 from hil.bench.recording import Recording
+from twin.city.columns import KIND_FIELDS
 from twin.errors import InputProblems, Problem
 
 __all__ = ["FITTED_KINDS", "Fit", "fit_recording", "report", "write_fit"]
@@ -122,12 +123,13 @@ def write_fit(fit: Fit, out: Path, site: str) -> list[Path]:
 
     Raises InputProblems where the folder cannot be written.
     """
+    fleet = _fleet(fit, site)
     files = {
         f"{fit.map.map.name}.json": _text(
             fit.map.map.model_dump(by_alias=True, exclude_defaults=True, mode="json")
         ),
         "fit.json": _text(report(fit)),
-        "fleet.csv": _fleet(fit, site),
+        "fleet.csv": fleet,
     }
     if fit.parameters:
         files["parameters.toml"] = "\n".join(p.toml(n) for n, p in fit.parameters.items())
@@ -180,11 +182,15 @@ def report(fit: Fit) -> dict[str, Any]:
 
 def _fleet(fit: Fit, site: str) -> str:
     """Return one row as `city.fleet` takes it; columns that are not known are left out."""
-    columns = dict(fit.nameplate)
+    own = ("rated_kw", *KIND_FIELDS.get(fit.kind, ()))
+    columns = {name: fit.nameplate[name] for name in own if name in fit.nameplate}
     if fit.kind == "storage" and "capacity_kwh" not in columns and fit.storage is not None:
         capacity = fit.storage.value("capacity_kwh")
         if math.isfinite(capacity):
             columns["capacity_kwh"] = float(f"{capacity:.4g}")
+    missing = [name for name in own if name not in columns]
+    if missing:
+        fit.untold.append(f"fleet.csv is not whole: the nameplate lacks {', '.join(missing)}")
     header = ",".join(["kind", "site", *columns])
     return f"{header}\n{','.join([fit.kind, site, *(f'{v:.10g}' for v in columns.values())])}\n"
 
