@@ -11,6 +11,8 @@ __all__ = ["IN_REGISTERS"]
 
 OWN, SUNSPEC = "storage-own", "storage-sunspec-7xx"
 
+# The storage suite holds the same register against the same meter.
+OWN_POWER = "storage.power_reading"
 # What every address beside its own comes to.
 NEIGHBOURS = ("beyond_table", "gap_policy", "out_of_range", "ratings", "changes")
 
@@ -21,6 +23,7 @@ IN_REGISTERS = (
         "有功功率寄存器系数为1 kW，点表为0.1 kW",
         "register-map.power_reading",
         "power read differs by a factor of 10 from what was ordered and metered",
+        along=(OWN_POWER,),
         serve=partial(fields.scaled, name="power_kw", factor=10.0),
     ),
     Specimen(
@@ -37,7 +40,7 @@ IN_REGISTERS = (
         "有功功率双字低字在前，点表为高字在前",
         "register-map.power_reading",
         "power read is that metered with its words exchanged, and beyond what it can have",
-        along=("register-map.out_of_range",),
+        along=("register-map.out_of_range", OWN_POWER),
         serve=partial(fields.with_order, name="power_kw", order="CDAB"),
     ),
     Specimen(
@@ -54,6 +57,7 @@ IN_REGISTERS = (
         "充电功率显示为正，点表规定放电为正",
         "register-map.power_reading",
         "power read is that metered with the other sign",
+        along=(OWN_POWER,),
         serve=partial(fields.turned_sign, name="power_kw"),
     ),
     Specimen(

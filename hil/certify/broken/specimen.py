@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hil.certify.emulated import emulated
+from hil.certify.broken.weak import FrontedStage, Weakness
+from hil.certify.emulated import subject_on
 from hil.certify.subject import Subject
 from hil.registers.files import load_map
 from hil.registers.schema import RegisterMap
 from hil.server import WireManner
+from hil.testbed.stage import Stage
 from twin.assets.kind import Kind
 from twin.assets.manners import Manner
 
@@ -41,6 +43,7 @@ class Specimen:
     manner, wire : how it behaves, and how it treats bytes
     declared : what its maker states beside the nameplate, e.g. ``heartbeat_s``
     transport : on which it is tried
+    weakness : a front before its server that breaks on bytes
     """
 
     name: str
@@ -57,14 +60,16 @@ class Specimen:
     wire: WireManner | None = None
     declared: Mapping[str, float] = field(default_factory=dict)
     transport: Literal["tcp", "tls", "rtu"] = "tcp"
+    weakness: Weakness | None = None
 
     @property
     def map(self) -> RegisterMap:
         """The map that it claims to have."""
         return self.edit(load_map(self.documented))
 
-    def subject(self, journal: Path, seed: int = 0) -> AbstractContextManager[Subject]:
-        """Return it as a subject, served inside its ``with``.
+    @contextmanager
+    def subject(self, journal: Path, seed: int = 0) -> Iterator[Subject]:
+        """Yield it as a subject, served while inside.
 
         Parameters
         ----------
@@ -72,15 +77,13 @@ class Specimen:
         seed : of its chance
         """
         one = self.map
-        return emulated(
-            one.kind if self.sort is None else self.sort,
-            self.serve(one),
-            journal=journal,
-            claimed=one,
-            name=self.name,
-            seed=seed,
-            manner=self.manner,
-            wire=self.wire,
-            transport=self.transport,
-            declared=self.declared,
-        )
+        sort = one.kind if self.sort is None else self.sort
+        served = self.serve(one)
+        if self.weakness is None:
+            stage = Stage(sort, served, seed=seed, manner=self.manner, wire=self.wire,
+                          transport=self.transport)  # fmt: skip
+        else:
+            stage = FrontedStage(self.weakness, sort, served, seed=seed, manner=self.manner)
+        told = subject_on(stage, journal, claimed=one, name=self.name, declared=self.declared)
+        with stage, told as subject:
+            yield subject

@@ -199,7 +199,10 @@ def _repeat(c: Context, id: str, attack: Callable[[], dict[tuple[str, str], str]
     for _ in range(AGAIN - 1):
         if not found:
             break
-        again = attack()
+        try:
+            again = attack()
+        except BenchError:  # nothing is answered any more: what was found stands
+            break
         found = {key: text for key, text in found.items() if key in again}
     texts = list(found.values())
     more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
