@@ -14,7 +14,7 @@ from hil.bench.guarded import Guarded, guarded, plan_of
 from hil.bench.schema import BenchFile, DeviceEntry
 from hil.certify.subject import Subject
 
-__all__ = ["on_bench"]
+__all__ = ["on_bench", "subject_of"]
 
 
 class _BeatingLog(FrameLog):
@@ -61,21 +61,40 @@ def on_bench(
         )
         if here.guard is not None:
             frames.beat = here.guard.beat
-        instruments = _instruments(file, entry, here, stack, dry_run)
-        yield Subject(
-            name=name,
-            kind=entry.register_map().kind,
-            map=entry.register_map(),
-            device=here.devices[name],
-            clock=here.clock,
-            instruments=instruments,
-            evidence="hardware",
-            nameplate=_nameplate(entry),
-            spec=None if _held(file, entry, journal) else entry.spec(),
-            frames=frames,
-            bench={"file": path.name, "name": file.name, "sha256": file.sha256},
-            may_write=here.guard is not None,
-        )
+        yield subject_of(file, entry, here, frames, stack, dry_run)
+
+
+def subject_of(
+    file: BenchFile,
+    entry: DeviceEntry,
+    here: Guarded,
+    frames: FrameLog,
+    stack: ExitStack,
+    dry_run: bool = False,
+) -> Subject:
+    """Return a device of an open bench as a subject.
+
+    Parameters
+    ----------
+    here : the open bench
+    frames : its log
+    stack : ends the instruments' connections
+    """
+    one = entry.register_map()
+    return Subject(
+        name=entry.name,
+        kind=one.kind,
+        map=one,
+        device=here.devices[entry.name],
+        clock=here.clock,
+        instruments=_instruments(file, entry, here, stack, dry_run),
+        evidence="hardware",
+        nameplate=_nameplate(entry),
+        spec=None if _held(file, entry, here.journal.path) else entry.spec(),
+        frames=frames,
+        bench={"file": Path(file.path).name, "name": file.name, "sha256": file.sha256},
+        may_write=here.guard is not None,
+    )
 
 
 def _held(file: BenchFile, entry: DeviceEntry, journal: Path) -> bool:
