@@ -103,6 +103,7 @@ def test_a_fleet_file_says_what_it_lacks(tmp_path: Path) -> None:
     held_against(recording, fit)
     write_fit(fit, tmp_path, "0")
     header, row = (tmp_path / "fleet.csv").read_text("utf-8").splitlines()
+    assert any("its scale is a guess" in doubt for doubt in fit.map.doubts["soc"])
     assert header == "kind,site,rated_kw,capacity_kwh"
     assert fit.storage is not None
     assert float(row.split(",")[3]) == pytest.approx(fit.storage.value("capacity_kwh"), rel=1e-3)

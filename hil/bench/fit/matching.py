@@ -206,7 +206,8 @@ def _plain(exact: float, quantity: Quantity, rated_kw: float | None) -> tuple[fl
     """Return the plain factor nearest to a fitted one, and whether it is one of the rating."""
     if quantity.lossy:
         power = 10.0 ** round(math.log10(exact))
-        return (power if abs(exact / power - 1.0) <= CLOSE_COUNTED else None), False
+        near = quantity.rough or abs(exact / power - 1.0) <= CLOSE_COUNTED
+        return (power if near else None), False
     if quantity.unit == "kW":
         return plain_power(abs(exact), rated_kw)
     return plain_scale(abs(exact)), False
@@ -331,6 +332,8 @@ def _sign_extended(match: Match) -> bool:
 
 def _noted(match: Match, rivals: tuple[tuple[str, int, str], ...], doubts: Iterable[str]) -> Match:
     more = [] if match.plain else [f"its scale is no plain number: {match.exact:.4g}"]
+    if match.quantity.rough:
+        more.append(f"its scale is a guess: {match.quantity.source}")
     return Match(
         match.candidate, match.quantity, match.factor, match.plain, match.per_rating, match.exact,
         match.offset, match.share, match.residual, rivals, (*doubts, *more),
