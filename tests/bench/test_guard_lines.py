@@ -15,7 +15,6 @@ from hil.bench.files import load_bench
 from hil.bench.frames import FrameLog
 from hil.bench.guard import Guard
 from hil.bench.guard_errors import GuardTripped
-from hil.bench.guard_journal import GuardJournal
 from hil.bench.guarded import Guarded, guarded, plan_of
 from hil.bench.journal import Journal, read_journal
 from hil.bench.line import Line
@@ -278,8 +277,3 @@ def test_the_lease_is_set_kept_and_given_back(battery: Stage, tmp_path: Path) ->
         assert line.read("holding", 3, 2) == [0, 600]
     beats = [e["value"] for e in entries(tmp_path) if e.get("point") == "set_heartbeat"]
     assert beats == [1.0, 2.0, 3.0]
-
-
-def test_a_full_disk_does_not_keep_the_guard_from_acting() -> None:
-    with GuardJournal(Path("/dev/full")) as journal:
-        assert journal.record("safe_state", "battery", reason="test") == 0
