@@ -9,14 +9,12 @@ import socket
 import struct
 import threading
 import time
-import tty
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pymodbus.framer.rtu import FramerRTU
 
 from hil.bench.errors import Garbage, LineDown, NoAnswer, Refused
 from hil.bench.identity import identity_of
@@ -25,12 +23,14 @@ from hil.certify.hostile import LIES, HostileServer, Lie
 from hil.registers.bank import RegisterBank
 from hil.server import Endpoint, SerialLine, SerialServer, Server, WireManner
 from hil.server.tls import Identity, make_identity, server_context
+from tests.bench.pieces import in_pieces, with_checksum
 from tests.bench.rack import served, storage_bank, storage_map
 from tests.server.serving import free_port, null_modem, serving
 from twin.errors import InputProblems
 
 TRANSPORTS = ("tcp", "tls", "rtu")
-TIMEOUT_S = 0.3
+# Long where an answer is due, for machines that are busy; short where none is.
+TIMEOUT_S, SHORT_S = 3.0, 0.3
 # Descriptors beyond what select can tell.
 MANY = 1100
 
@@ -43,7 +43,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Identity
 
 @contextmanager
 def line_to(
-    transport: str, certificates: dict[str, Identity], manner: WireManner | None = None
+    transport: str,
+    certificates: dict[str, Identity],
+    manner: WireManner | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> Iterator[tuple[RegisterBank, Line, Server | SerialServer]]:
     """Yield a bank of one storage device, a line to it and what serves it."""
     bank = storage_bank(storage_map())
@@ -53,14 +56,14 @@ def line_to(
             server = SerialServer(
                 bank.arrays, bank.compiled.layout, SerialLine(ours, 115_200), [0], 1, manners
             )
-            spec = LineSpec("rtu", serial=theirs, baud=115_200, timeout_s=TIMEOUT_S)
+            spec = LineSpec("rtu", serial=theirs, baud=115_200, timeout_s=timeout_s)
             with server, Line(spec) as line:
                 yield bank, line, server
         return
     endpoint = Endpoint("127.0.0.1", free_port(), 0)
     device = certificates["device"]
     tls = server_context(device) if transport == "tls" else None
-    spec = LineSpec("tcp", endpoint.address, endpoint.port, timeout_s=TIMEOUT_S)
+    spec = LineSpec("tcp", endpoint.address, endpoint.port, timeout_s=timeout_s)
     if transport == "tls":
         spec = replace(spec, transport="tls", ca=str(device.certificate))
     with (
@@ -116,7 +119,8 @@ def test_a_refusal_has_its_code_and_every_frame_is_kept(line: Line) -> None:
 def test_a_write_is_sent_once_whatever_becomes_of_it(
     transport: str, certificates: dict[str, Identity]
 ) -> None:
-    with line_to(transport, certificates, WireManner(no_answer_share=1.0)) as (_, line, server):
+    lost = WireManner(no_answer_share=1.0)
+    with line_to(transport, certificates, lost, SHORT_S) as (_, line, server):
         with pytest.raises(NoAnswer, match=r"no answer within 0\.3 s"):
             line.write("holding", 0, [0, 100])
         assert sum(f.sent for f in line.frames.take()) == 1
@@ -138,38 +142,10 @@ def test_a_connection_that_was_ended_is_said_and_opened_anew(
 
 def test_a_wrong_checksum_is_garbage(certificates: dict[str, Identity]) -> None:
     with (
-        line_to("rtu", certificates, WireManner(bad_crc_share=1.0)) as (_, line, _),
+        line_to("rtu", certificates, WireManner(bad_crc_share=1.0), SHORT_S) as (_, line, _),
         pytest.raises(Garbage, match="no right checksum"),
     ):
         line.read("input", 256, 2)
-
-
-@contextmanager
-def in_pieces(pieces: Sequence[bytes], pause_s: float = 0.04) -> Iterator[str]:
-    """Yield a terminal at whose other end each request is answered with these pieces."""
-    ours, theirs = os.openpty()
-    for end in (ours, theirs):
-        tty.setraw(end)
-
-    def answer() -> None:
-        with contextlib.suppress(OSError):
-            while os.read(ours, 260):
-                for piece in pieces:
-                    os.write(ours, piece)
-                    time.sleep(pause_s)
-
-    thread = threading.Thread(target=answer, daemon=True)
-    thread.start()
-    try:
-        yield os.ttyname(theirs)
-    finally:
-        os.close(theirs)
-        thread.join(2.0)
-        os.close(ours)
-
-
-def with_checksum(frame: bytes) -> bytes:
-    return frame + FramerRTU.compute_CRC(frame).to_bytes(2, "big")
 
 
 IDENTITY = bytes([1, 43, 14, 1, 1, 0, 0, 2, 0, 2, 65, 66, 1, 1, 67])
@@ -180,9 +156,10 @@ def test_a_serial_answer_may_come_in_pieces(cut: int) -> None:
     whole = with_checksum(bytes([1, 4, 8, 0, 1, 0, 2, 0, 3, 0, 4]))
     with in_pieces([whole[:cut], whole[cut:]]) as terminal:
         begun_s = time.monotonic()
-        with _closing(Line(LineSpec("rtu", serial=terminal, baud=115_200))) as line:
+        spec = LineSpec("rtu", serial=terminal, baud=115_200, timeout_s=TIMEOUT_S)
+        with _closing(Line(spec)) as line:
             assert line.read("input", 0, 4) == [1, 2, 3, 4]
-        assert time.monotonic() - begun_s < 0.5, "it is known where it ends"
+        assert time.monotonic() - begun_s < TIMEOUT_S / 2.0, "it is known where it ends"
     whole = with_checksum(IDENTITY)
     with (
         in_pieces([whole[:cut], whole[cut:]]) as terminal,
@@ -206,7 +183,7 @@ def test_an_answer_under_tls_may_come_in_pieces(certificates: dict[str, Identity
         thread = threading.Thread(target=serve, args=(listener,))
         thread.start()
         ca = str(certificates["device"].certificate)
-        spec = LineSpec("tls", port=listener.getsockname()[1], timeout_s=1.0, ca=ca)
+        spec = LineSpec("tls", port=listener.getsockname()[1], timeout_s=TIMEOUT_S, ca=ca)
         with _closing(Line(spec)) as line:
             assert line.read("input", 0, 2) == [1, 2]
         thread.join()
@@ -215,7 +192,7 @@ def test_an_answer_under_tls_may_come_in_pieces(certificates: dict[str, Identity
 def test_a_late_serial_answer_is_not_taken_for_the_next(
     certificates: dict[str, Identity],
 ) -> None:
-    with line_to("rtu", certificates, WireManner(late_ms=400.0)) as (_, line, server):
+    with line_to("rtu", certificates, WireManner(late_ms=600.0), 0.5) as (_, line, server):
         with pytest.raises(NoAnswer):
             line.read("input", 256, 2)
         server.set_manner(0, None)
@@ -228,7 +205,9 @@ def test_a_device_gets_the_pauses_it_needs() -> None:
         spec = LineSpec(port=endpoint.port, timeout_s=0.2)
         with _closing(Line(spec)) as hasty, pytest.raises(NoAnswer):
             hasty.read("input", 256, 2)
-        with _closing(Line(replace(spec, gap_s=0.08, settle_s=0.2))) as patient:
+        with _closing(
+            Line(replace(spec, gap_s=0.08, settle_s=0.2, timeout_s=TIMEOUT_S))
+        ) as patient:
             for _ in range(3):
                 assert patient.read("input", 256, 2) == [0, 5000]
 
@@ -257,7 +236,7 @@ def test_a_liar_does_not_spoil_the_next_answer() -> None:
 
     with (
         HostileServer(Lie("once", "", tell), honest) as server,
-        Line(LineSpec(port=server.port, timeout_s=0.5)) as line,
+        Line(LineSpec(port=server.port, timeout_s=TIMEOUT_S)) as line,
     ):
         with pytest.raises(Garbage, match="5 came, 4 asked for"):
             line.read("input", 0, 2)
@@ -288,7 +267,7 @@ def test_only_the_device_that_is_vouched_for_is_spoken_to(
 ) -> None:
     with served(tls=server_context(certificates["device"])) as (_, endpoint):
         ca = str(certificates["stranger"].certificate)
-        spec = LineSpec("tls", endpoint.address, endpoint.port, timeout_s=0.5, ca=ca)
+        spec = LineSpec("tls", endpoint.address, endpoint.port, timeout_s=TIMEOUT_S, ca=ca)
         with pytest.raises(LineDown, match="certificate is not trusted"):
             Line(spec).open()
 
@@ -300,7 +279,7 @@ def test_a_device_that_wants_a_certificate_gets_it(
     tls = server_context(certificates["device"], certificates["client"].certificate)
     with served(tls=tls) as (_, endpoint):
         spec = LineSpec(
-            "tls", endpoint.address, endpoint.port, timeout_s=0.5,
+            "tls", endpoint.address, endpoint.port, timeout_s=TIMEOUT_S,
             ca=str(certificates["device"].certificate),
             certificate="" if who is None else str(certificates[who].certificate),
             key="" if who is None else str(certificates[who].key),
@@ -334,7 +313,7 @@ def test_units_of_one_gateway_share_its_connection() -> None:
     bank = storage_bank(storage_map(), n=2, units=(1, 2))
     endpoint = Endpoint("127.0.0.1", free_port(), 0, 2)
     with serving(bank, "portable", [endpoint]) as server:
-        spec = LineSpec(port=endpoint.port, timeout_s=0.5)
+        spec = LineSpec(port=endpoint.port, timeout_s=TIMEOUT_S)
         wire = Wire(spec)
         lines = [Line(replace(spec, unit=unit), wire=wire) for unit in (1, 2)]
         assert [identity_of(one)["application"] for one in lines] == ["rack-0", "rack-1"]
@@ -366,7 +345,8 @@ def test_a_process_with_thousands_of_sockets_can_have_a_bench(
 
 
 def test_two_threads_on_one_line_get_their_own_answers() -> None:
-    with served() as (_, endpoint), _closing(Line(LineSpec(port=endpoint.port))) as line:
+    spec = LineSpec(timeout_s=TIMEOUT_S)
+    with served() as (_, endpoint), _closing(Line(replace(spec, port=endpoint.port))) as line:
         wrong: list[object] = []
 
         def ask(address: int, expected: list[int]) -> None:

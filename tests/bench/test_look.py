@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,10 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 # -- a look that writes nothing --------------------------------------------------------------------
 
 
-def looked_at(
-    endpoint: Endpoint, one: RegisterMap, plate: Mapping[str, float] = PLATE
-) -> list[str]:
-    made = device(endpoint, NoJournal(), one=one, timeout_s=0.2)
+def looked_at(endpoint: Endpoint, one: RegisterMap, timeout_s: float = 3.0) -> list[str]:
+    made = device(endpoint, NoJournal(), one=one, timeout_s=timeout_s)
     try:
-        return [f"{f.place}: {f.text}" for f in survey(made, plate).findings if f.wrong]
+        return [f"{f.place}: {f.text}" for f in survey(made, PLATE).findings if f.wrong]
     finally:
         made.line.close()
 
@@ -125,12 +123,12 @@ def test_a_dead_port_a_silent_and_a_lying_device_are_findings() -> None:
     dead = Endpoint("127.0.0.1", free_port(), 0)
     assert "cannot be opened" in looked_at(dead, storage_map())[0]
     with served(manners={0: WireManner(no_answer_share=1.0)}) as (_, endpoint):
-        found = looked_at(endpoint, storage_map())
+        found = looked_at(endpoint, storage_map(), 0.2)
         assert len(found) == 2, "it is given up after two requests"
         assert "no answer within 0.2 s" in found[0]
     for lie in (LIES[0], LIES[4], LIES[-1]):
         with HostileServer(lie, lambda q: q[:4] + struct.pack(">HBBB", 3, q[6], q[7], 0)) as liar:
-            found = looked_at(Endpoint("127.0.0.1", liar.port, 0), storage_map())
+            found = looked_at(Endpoint("127.0.0.1", liar.port, 0), storage_map(), 0.2)
             assert found, lie.name
 
 
@@ -151,7 +149,7 @@ def test_a_device_that_hangs_up_when_asked_who_it_is_is_read_all_the_same() -> N
 
 def test_whatever_answers_garbage_never_breaks_a_read(journal: Journal) -> None:
     with HostileServer(LIES[3], lambda q: q[:4] + struct.pack(">HBBB", 3, q[6], q[7], 0)) as liar:
-        one = device(Endpoint("127.0.0.1", liar.port, 0), journal)
+        one = device(Endpoint("127.0.0.1", liar.port, 0), journal, timeout_s=0.2)
         with pytest.raises((Garbage, NoAnswer, LineDown)):
             one.read()
         with pytest.raises((Garbage, NoAnswer, LineDown)):
@@ -172,7 +170,7 @@ transport = "tcp"
 host = "127.0.0.1"
 port = {port}
 rated_kw = 500.0
-timeout_s = 0.3
+timeout_s = 3.0
 [[instruments]]
 name = "meter"
 driver = "meter_fake"
