@@ -42,7 +42,8 @@ def verify_certificate(
     if signatures_only and evidence is not None:
         place, allowed = "with --signatures-only", "one of them"
         found.append(Problem("--evidence", place, str(evidence), allowed))
-    folder = None if signatures_only else file.parent if evidence is None else evidence
+    here = file.parent if file.is_file() else None  # else the missing certificate is told, once
+    folder = None if signatures_only else here if evidence is None else evidence
     result = None
     if keys is not None:
         result = attempt(found, lambda: verify(file, keys, threshold=threshold, evidence=folder))
