@@ -92,7 +92,7 @@ class BenchLoop:
     stands : real devices
     period_ms, tick_ms : grid period and tick
     rate : simulated seconds a wall second
-    feed : grid source and the stand at whose bus it is, or None
+    feeds : grid sources, each with the stand at whose bus it is
     dry : devices are read only; the load flow keeps the twins' power
     stop_on_lost : a lost device ends the run
     guard : told at every tick that the run goes on; None: nothing is written
@@ -110,7 +110,7 @@ class BenchLoop:
         tick_ms: int,
         rate: float,
         *,
-        feed: tuple[Feed, Stand] | None = None,
+        feeds: Sequence[tuple[Feed, Stand]] = (),
         dry: bool = False,
         stop_on_lost: bool = False,
         guard: Guard | None = None,
@@ -119,7 +119,7 @@ class BenchLoop:
         self.unsafe = ""
         self.taken = Taken()
         self.period_ms, self.tick_ms, self.rate = period_ms, tick_ms, rate
-        self.feed, self.dry, self.stop_on_lost = feed, dry, stop_on_lost
+        self.feeds, self.dry, self.stop_on_lost = tuple(feeds), dry, stop_on_lost
 
     # -- orders --------------------------------------------------------------------------------
 
@@ -248,18 +248,18 @@ class BenchLoop:
             track.add(now_ms, float(twin[i]), bench, float(ages[i]), commanded)
 
     def _drive(self, now_ms: int, run: Simulation) -> None:
-        """Send the twin's voltage to the grid source."""
-        if self.feed is None or run.snapshot is None or self.dry:
+        """Send the twin's voltages to the grid sources."""
+        if run.snapshot is None or self.dry:
             return
-        feed, stand = self.feed
-        feed.aim(now_ms, float(run.snapshot.vm_pu[stand.grid_bus]))
+        for feed, stand in self.feeds:
+            feed.aim(now_ms, float(run.snapshot.vm_pu[stand.grid_bus]))
 
     # -- the end -------------------------------------------------------------------------------
 
     def busy(self) -> bool:
         """Return whether a thread may still speak to a device or the source."""
-        threads = [s.attendant.alive for s in self.stands]
-        return any(threads) or (self.feed is not None and self.feed[0].alive)
+        devices = (s.attendant.alive for s in self.stands)
+        return any(devices) or any(feed.alive for feed, _ in self.feeds)
 
     def beat_on(self) -> None:
         """Beat while the run ends, whatever the guard has to say."""

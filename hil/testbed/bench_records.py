@@ -11,6 +11,7 @@ from hil.testbed.attendant import Order
 from hil.testbed.bench_loop import BenchLoop, Stand
 from hil.testbed.bench_power import FILE
 from hil.testbed.difference import columns, compare, thinned
+from hil.testbed.feed import Feed
 from twin.clock import SECOND_MS, format_time_of_day
 from twin.results.store import RunDirectory
 
@@ -47,20 +48,23 @@ def bench_facts(loop: BenchLoop) -> dict[str, object]:
         "not_proven_safe": loop.unsafe,
         "devices": [_device(loop, stand) for stand in loop.stands],
     }
-    if loop.feed is not None:
-        feed, stand = loop.feed
-        fed = feed.fed
-        found["source"] = {
-            "name": feed.name,
-            "bus_of": stand.name,
-            "periods": len(fed.now_ms),
-            "limited": sum(fed.limited),
-            "ramping": sum(fed.ramping),
-            "failures": feed.failures,
-            "lost": feed.lost,
-            "frequency": "nominal: the twin has no frequency of its own",
-        }
+    if loop.feeds and not loop.dry:
+        found["sources"] = [_source(feed, stand) for feed, stand in loop.feeds]
     return found
+
+
+def _source(feed: Feed, stand: Stand) -> dict[str, object]:
+    fed = feed.fed
+    return {
+        "name": feed.name,
+        "bus_of": stand.name,
+        "periods": len(fed.now_ms),
+        "limited": sum(fed.limited),
+        "ramping": sum(fed.ramping),
+        "failures": feed.failures,
+        "lost": feed.lost,
+        "frequency": "nominal: the twin has no frequency of its own",
+    }
 
 
 def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
@@ -145,8 +149,12 @@ def keep_bench(loop: BenchLoop, store: RunDirectory) -> None:
     store.write_table("bench.parquet", pa.table(dict(columns(tracks))))
     store.write_table("bench_orders.parquet", pa.table(_orders(loop.stands)))
     store.write_table(FILE, loop.taken.table())
-    if loop.feed is not None:
-        store.write_table("source.parquet", pa.table(dict(loop.feed[0].fed.columns())))
+    if loop.feeds:
+        parts = [
+            pa.table({"source": [feed.name] * len(feed.fed.now_ms), **feed.fed.columns()})
+            for feed, _ in loop.feeds
+        ]
+        store.write_table("source.parquet", pa.concat_tables(parts, promote_options="permissive"))
 
 
 def _orders(stands: Sequence[Stand]) -> Mapping[str, list[object]]:

@@ -88,7 +88,7 @@ def _loop(bench: Bench, prepared: Prepared, making: _Making, rate: float) -> Ben
     stands = [making.stand(entry) for entry in bench.entries]
     world = prepared.built.world
     return BenchLoop(
-        stands, world.grid_period_ms, world.tick_ms, rate, feed=making.feed(stands),
+        stands, world.grid_period_ms, world.tick_ms, rate, feeds=making.feeds(stands),
         dry=making.dry, stop_on_lost=bench.file.run.when_lost == "stop", guard=making.guard,
     )  # fmt: skip
 
@@ -99,16 +99,17 @@ def _begin(loop: BenchLoop) -> None:
             stand.attendant.start(armed=not loop.dry)
         except (BenchError, InstrumentError) as error:
             raise RunBroken(f"bench device {stand.name}: {error}") from error
-    if loop.feed is not None and not loop.dry:
-        loop.feed[0].start()
+    for feed, _ in loop.feeds:
+        if not loop.dry:
+            feed.start()
 
 
 def _stop(loop: BenchLoop) -> None:
     """End every thread, so that nobody writes any more when the safe state is told."""
     for stand in loop.stands:
         stand.attendant.end()
-    if loop.feed is not None:
-        loop.feed[0].end()
+    for feed, _ in loop.feeds:
+        feed.end()
     limit_s = time.monotonic() + STOP_S
     while loop.busy() and time.monotonic() < limit_s:
         loop.beat_on()
@@ -215,15 +216,19 @@ class _Making:
 
     # -- instruments ---------------------------------------------------------------------------
 
-    def feed(self, stands: list[Stand]) -> tuple[Feed, Stand] | None:
-        """Return the bench's grid source with the device at whose bus it stands."""
+    def feeds(self, stands: list[Stand]) -> list[tuple[Feed, Stand]]:
+        """Return the bench's grid sources, each with the device at whose bus it stands.
+
+        One that stands at all devices follows the bus of the first.
+        """
+        found = []
         for entry in self.bench.file.instruments:
             if role_of(entry) == "source":
                 source = self._opened(open_instrument(entry, self.means))
                 here = next((s for s in stands if s.name == entry.device), stands[0])
                 if isinstance(source, GridSource):
-                    return Feed(entry.name, source, self.clock), here
-        return None
+                    found.append((Feed(entry.name, source, self.clock), here))
+        return found
 
     def _meter(self, device: str) -> Meter | None:
         """Return the meter at a device; one that stands at all of them is that of an only one."""

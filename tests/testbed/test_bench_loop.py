@@ -37,9 +37,14 @@ def here() -> Iterator[Bench]:
         yield found
 
 
-def station(manner: Manner | None = None, soc: float = 0.5, name: str = "storage-own") -> Stage:
+def station(
+    manner: Manner | None = None,
+    soc: float = 0.5,
+    name: str = "storage-own",
+    start_s: int = 31_200,
+) -> Stage:
     return Stage(
-        "storage", name, nameplate=PLATE, manner=manner, state={"soc": soc}, start_s=31_200
+        "storage", name, nameplate=PLATE, manner=manner, state={"soc": soc}, start_s=start_s
     )
 
 
@@ -60,7 +65,8 @@ def meter_kw(real: Real) -> float:
 def test_what_the_device_does_is_in_the_load_flow_and_in_the_registers(
     here: Bench, tmp_path: Path
 ) -> None:
-    with beside(here, tmp_path, station(soc=0.05)) as real:  # empty: it cannot do what is ordered
+    # Empty in the dear hours: it stands still, and cannot do what is ordered.
+    with beside(here, tmp_path, station(soc=0.05, start_s=39_600)) as real:
         real.order(300.0)
         real.advance(20)
         twin_kw = float(here.run.kinds["storage"].power_kw[ROW])
@@ -164,6 +170,26 @@ def test_a_meter_goes_before_the_device_s_own_register(here: Bench, tmp_path: Pa
     assert device["power_from"]["path"] == "meter"
     assert device["power_from"]["name"] == "m1"
     assert "power by meter" in bench_lines(real.loop)[0]
+
+
+def test_without_its_meter_a_device_counts_as_lost(here: Bench, tmp_path: Path) -> None:
+    meter = MeterFake("m1", WallClock(), 7.0)
+    with beside(here, tmp_path, station(), meter=meter) as real:
+        real.advance(3)
+        meter.broken = True
+        real.advance(30)
+        assert real.stand.lost is not None
+        assert "m1: no answer" in real.stand.lost.why
+        assert set(real.stand.attendant.seen().failures) == {"instrument"}
+
+
+def test_a_fault_of_ours_beside_the_run_ends_it(here: Bench, tmp_path: Path) -> None:
+    meter = MeterFake("m1", WallClock(), 7.0)
+    with beside(here, tmp_path, station(), meter=meter) as real:
+        real.advance(2)
+        meter.power = lambda now_s: now_s / 0.0
+        with pytest.raises(RunBroken, match="bench device dut: "):
+            real.advance(30)
 
 
 def test_a_lost_device_leaves_its_place_to_the_twin(here: Bench, tmp_path: Path) -> None:

@@ -70,6 +70,16 @@ lost_after_s = 0.5
 """
 
 
+MANUAL = """
+[[instruments]]
+name = "eye"
+driver = "meter_manual"
+device = "dut-b"
+class_pct = 1.0
+range_kw = 100.0
+"""
+
+
 def station(rated_kw: float) -> Stage:
     plate = {"rated_kw": rated_kw, "capacity_kwh": 2.0 * rated_kw}
     return Stage("storage", "storage-own", nameplate=plate, start_s=31_200, state={"soc": 0.9})
@@ -138,7 +148,11 @@ def test_two_real_devices_of_which_one_is_lost(hil: Call, tmp_path: Path) -> Non
     assert one["answers"] == {"accepted": one["orders"]}
     assert power_of(one)["delay_s"] > 0.0
     assert abs(power_of(one)["mean_commanded"]) < 75.0  # of 750: the same but for the delay
-    assert found["bench"]["source"]["periods"] >= 400
+    (source,) = found["bench"]["sources"]
+    assert (source["name"], source["bus_of"]) == ("grid", "dut-a")
+    assert source["periods"] >= 400
+    fed = pq.read_table(tmp_path / "run/source.parquet").to_pylist()
+    assert 0.9 < fed[-1]["sent_pu"] == fed[-1]["asked_pu"] != 1.0
     orders = pq.read_table(tmp_path / "run/bench_orders.parquet").to_pylist()
     first = next(o for o in orders if o["device"] == "dut-a")
     assert (first["twin_value"], first["value"]) == (750.0, 75.0)
@@ -170,11 +184,12 @@ def test_everything_that_does_not_fit_is_said_at_once(hil: Call, tmp_path: Path)
     text = text.replace('"storage-00003"', '"storage-00000"').replace(
         "power_high_kw = 1000.0", "power_high_kw = 500.0"
     )
+    text += MANUAL
     found = refused(hil, tmp_path, text, "--rate", 0.3)
     wanted = (
         "emergency_stop: not confirmed", "heartbeat_s: 5 s, with a tick every 3.33333 s",
         "devices (dut-a).replaces: storage-00099", "storage-00000 to storage-00009",
-        "devices (dut-b).limits.power_high_kw",
+        "devices (dut-b).limits.power_high_kw", "instruments (eye): meter_manual",
     )  # fmt: skip
     assert [w for w in wanted if not any(w in p for p in found)] == []
 

@@ -30,9 +30,9 @@ def bench_blocks(data: PageData, words: Words) -> list[Block]:
         lines.append(words("bench.hurried", rate=number(rate)))
     if _section(bench).get("dry_run") is True:
         lines.append(words("bench.dry"))
-    source = _section(_section(bench).get("source"))
-    if source:
-        shown = {k: number(_number(source.get(k)), 0) for k in ("periods", "limited", "failures")}
+    for source in _mappings(_section(bench).get("sources")):
+        keys = ("periods", "limited", "failures")
+        shown = {k: number(_number(source.get(k)), 0) for k in keys}
         lines.append(words("bench.source", name=source.get("name"), **shown))
     charts = list(bench_charts(data, words))
     return [Text(lines), *charts, _devices(devices, words), _differences(devices, data, words)]
