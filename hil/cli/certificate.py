@@ -109,7 +109,18 @@ def _say(result: Verification) -> None:
     elif result.statement is not None:
         said = result.statement.predicate
         certified = said.suitwin
+        line(f"device: {escape(_named(result.statement.device()))}")
+        line(f"tested: {certified.started} to {certified.ended}, {escape(certified.time)}")
         for name in certified.unsafe:
             line(f"[red]not seen at its safe state[/red] after {escape(name)}")
         outcome = f"{certified.outcome} ({said.result})"
         line(f"[green]verified[/green] {escape(certified.title)}: {outcome}")
+
+
+def _named(device: dict[str, object]) -> str:
+    """Return name, place and identity of a certified device."""
+    identity = device.get("identity")
+    said = identity if isinstance(identity, dict) else {}
+    parts = [str(device.get("name", "")), str(device.get("place", ""))]
+    parts += [f"{name} {text}" for name, text in said.items()]
+    return ", ".join(p for p in parts if p)

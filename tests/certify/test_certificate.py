@@ -406,6 +406,8 @@ def test_keys_sign_verify_by_command(tmp_path: Path) -> None:
     call = ["verify-certificate", certificate, "--key", f"{home}/lab.pub"]
     good = run(app, call)
     assert good.exit_code == 0, good.output
+    assert "emulated-storage, 127.0.0.1:1502 unit 1" in good.output
+    assert "VendorName suitwin" in good.output
     said = json.loads(run(app, [*call, "--json"]).output)
     assert (said["good"], said["evidence_checked"], said["files"]) == (True, True, 5)
     assert said["title"] == "Storage, tested on an emulated device"
