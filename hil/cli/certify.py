@@ -13,6 +13,7 @@ from rich.table import Table
 from hil.bench.assembly import banner
 from hil.bench.files import load_bench
 from hil.certify.issue import issue
+from hil.certify.junit import safe_state_of
 from hil.certify.keys import load_signers
 from hil.certify.measurement import Outcome, Taken
 from hil.certify.named import FORMS, bench_of, named
@@ -87,7 +88,8 @@ def certify(
     signed = f"signed by {by}" if signers else "not signed: hil sign"
     OUT.print(f"{certificate} ({signed}), page and JUnit file beside it", soft_wrap=True,
               highlight=False)  # fmt: skip
-    if record.outcome is Outcome.FAIL:
+    unsafe = any(safe_state_of(p) is Outcome.FAIL for p in record.procedures)
+    if record.outcome is Outcome.FAIL or unsafe:
         raise typer.Exit(1)
 
 
@@ -114,7 +116,7 @@ def _show(record: CertificationRecord, folder: Path) -> None:
                 MARK[one.outcome], escape(one.note),
             )  # fmt: skip
     OUT.print(table)
-    unsafe = [p for p in record.procedures if not p.safe_state.startswith(("confirmed", "not t"))]
+    unsafe = [p for p in record.procedures if safe_state_of(p) is Outcome.FAIL]
     for procedure in unsafe:
         OUT.print(f"[red]safe state after {procedure.id}[/red]: {escape(procedure.safe_state)}")
     counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in record.counts.items() if n)
