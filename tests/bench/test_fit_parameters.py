@@ -16,9 +16,9 @@ from hil.bench.fit.figures import Figure, solve
 from hil.bench.fit.orders import Orders, orders_of
 from hil.bench.fit.outcome import Fit, fit_recording, report, write_fit
 from hil.bench.fit.parameters import load_parameters
-from hil.bench.fit.quantities import Quantity
+from hil.bench.fit.quantities import Quantity, longest_stretch
 from hil.bench.fit.response import response_of
-from hil.bench.recording import RecordedWrite, Recording
+from hil.bench.recording import Block, RecordedWrite, Recording
 from hil.registers.files import load_map
 from hil.testbed.fitted import held_against, take
 from hil.testbed.stage_world import alone
@@ -302,3 +302,52 @@ def test_everything_wrong_with_parameters_is_said_at_once(tmp_path: Path) -> Non
         load_parameters(path)
     with pytest.raises(InputProblems, match="No such file"):
         load_parameters(tmp_path / "none.toml")
+
+
+def test_a_gap_is_not_counted_over() -> None:
+    """Ten minutes that nobody recorded: counters and charge are held to the longer side of it."""
+    recording, _, truth = recorded("storage-own", 10)
+
+    def cut(time_s: np.ndarray) -> np.ndarray:
+        return (time_s < 500.0) | (time_s > 1100.0)
+
+    time_s, power = recording.references["power_kw"]
+    gapped = dataclasses.replace(
+        recording,
+        references={"power_kw": (time_s[cut(time_s)], power[cut(time_s)])},
+        blocks=[
+            dataclasses.replace(b, time_s=b.time_s[cut(b.time_s)], words=b.words[cut(b.time_s)])
+            for b in recording.blocks
+        ],
+    )
+    whole = longest_stretch(gapped.references["power_kw"][0])
+    assert gapped.references["power_kw"][0][whole][0] > 1100.0
+    fit = fit_recording(gapped, "storage", "x", "a recording")
+    assert any("longest stretch" in text for text in fit.untold)
+    assert {m.quantity.name for m in fit.map.matches} >= {"soc", "charged_today_kwh"}
+    assert fit.storage is not None
+    assert fit.storage.value("capacity_kwh") == pytest.approx(truth.capacity_kwh, rel=0.03)
+    held_against(gapped, fit)
+    assert fit.replay["seconds"] <= 5400.0 - 1100.0
+
+
+def test_a_kind_without_a_fit_has_its_map_all_the_same() -> None:
+    """An inverter in percent of its rating, in single registers."""
+    time_s = np.arange(0.0, 600.0, 2.0)
+    power = 125.0 + 100.0 * np.sin(time_s / 40.0)
+    words = np.stack([np.round(power / 250.0 * 1000.0), np.full(len(time_s), 2500.0)], axis=1)
+    recording = Recording(
+        [Block("input", 30, time_s, words.astype(np.int64))],
+        references={"power_kw": (time_s, power)},
+        nameplate={"rated_kw": 250.0, "tilt_deg": 15.0},
+    )
+    fit = fit_recording(recording, "solar", "pv", "a recording")
+    point = fit.map.map.point("power_kw")
+    assert (point.unit, point.scale, point.address) == ("%", 0.1, 30)
+    assert point.source is not None
+    assert point.source.per_rating
+    assert fit.map.map.point("rated_kw").scale == 0.1
+    assert any("physics of kind solar" in text for text in fit.untold)
+    assert any("no point takes more than one" in text for text in fit.untold)
+    assert any("tilt_deg was not found" in text for text in fit.untold)
+    assert "signed or not cannot be told" in " ".join(fit.map.doubts["power_kw"])
