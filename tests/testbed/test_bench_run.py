@@ -21,7 +21,7 @@ import pytest
 from hil.bench.journal import read_journal
 from hil.testbed.stage import Stage
 from tests.testbed.conftest import Call
-from tests.testbed.processes import hil_process, summary, wait_for
+from tests.testbed.processes import PATIENCE_S, hil_process, summary, wait_for
 from tests.testbed.world import new_port
 
 pytestmark = [pytest.mark.paced, pytest.mark.timeout(120)]
@@ -66,7 +66,7 @@ device = "dut-a"
 settle_s = 1.0
 [run]
 poll_s = 0.05
-lost_after_s = 0.5
+lost_after_s = 1.5
 """
 
 
@@ -126,7 +126,9 @@ def test_two_real_devices_of_which_one_is_lost(hil: Call, tmp_path: Path) -> Non
             "--out", "run",
         )  # fmt: skip
         run = stack.enter_context(hil_process(tmp_path, *words))
-        wait_for(lambda: right.kind.power_kw[0] > 900.0, 60.0)
+        wait_for(
+            lambda: right.kind.power_kw[0] > 900.0 or run.process.poll() is not None, PATIENCE_S
+        )
         right.__exit__(None, None, None)
         status, out, errors = run.ended()
         assert left.kind.state["power_set_kw"][0] == 0.0
@@ -158,6 +160,15 @@ def test_two_real_devices_of_which_one_is_lost(hil: Call, tmp_path: Path) -> Non
     assert (first["twin_value"], first["value"]) == (750.0, 75.0)
     told = [e for e in read_journal(tmp_path / "run/bench.jsonl") if e["entry"] == "write"]
     assert any(e["device"] == "dut-a" and e["value"] == 75.0 for e in told)
+    # What would have been without the order is the twins' own doing from its notice on.
+    kinds = pq.read_table(tmp_path / "run/timeseries/kind.parquet").to_pylist()
+    without = {
+        r["now_ms"] // 60_000 - 520: r["power_mw"]
+        for r in kinds
+        if (r["run"], r["kind"]) == ("undisturbed", "storage")
+    }
+    assert without[0] < -0.2  # the real ones charge, their twins do not
+    assert -0.05 < without[3] < 0.0
     page = (tmp_path / "run/report.html").read_text("utf-8")
     assert 'id="bench-difference"' in page
     assert "dut-b was lost at 08:4" in page
