@@ -91,10 +91,13 @@ class Guard:
     def __enter__(self) -> Self:
         link, other = socket_pair()
         with other, self.errors_path.open("ab") as errors:
+            # What the runner has imported is what the guard imports, whatever lies about here.
+            path = os.pathsep.join(p for p in sys.path if p)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hil.bench.guard_process", str(other.fileno())],
+                [sys.executable, "-P", "-m", "hil.bench.guard_process", str(other.fileno())],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors,
                 pass_fds=[other.fileno()], start_new_session=True,
+                env={**os.environ, "PYTHONPATH": path},
             )  # fmt: skip
         self.pid = self._process.pid
         self._talk = Talk(link, self.plan.times, self._lost)
@@ -243,14 +246,13 @@ class Guard:
     def _end(self, why: str) -> None:
         """Tell every device its safe state and have it proven."""
         talk = self._talking()
-        if talk.reason is None:
-            self._tell_all(talk, why)
-        names = {d.name for d in self.plan.devices}
+        told = self._tell_all(talk, why) if talk.reason is None else []
+        names = {d.name for d in self.plan.devices if d.written}
         try:
             if talk.reason is None:
                 for timers in self._timers:
                     timers.restore()
-                talk.finish(why)
+                talk.finish(why, told)
             talk.yielded()
             within_s = self.plan.times.settle_s + MARGIN_S
             self.proofs = dict(talk.proven(names, within_s))
@@ -260,7 +262,9 @@ class Guard:
         except GuardLost:
             self._prove_alone()
 
-    def _tell_all(self, talk: Talk, why: str) -> None:
+    def _tell_all(self, talk: Talk, why: str) -> list[str]:
+        """Tell every device its safe state, in order; return which of them took it."""
+        taken: list[str] = []
         for device in self._devices.values():
             if device.name in talk.left:
                 continue
@@ -269,16 +273,19 @@ class Guard:
                 refused = [w for w in device.to_safe_state(why) if not w.accepted]
                 text = "; ".join(f"{w.point}: exception {w.code}" for w in refused)
             except GuardTripped:
-                return
+                return taken
             except (BenchError, OSError) as error:
                 text = str(error)
-            if text != "":
+            if text == "":
+                taken.append(device.name)
+            else:
                 self.journal.record("note", device.name, text="safe state not taken", why=text)
+        return taken
 
     def _prove_alone(self) -> None:
         """Read back without a guard."""
         times = self.plan.times
-        for guarded in self.plan.devices:
+        for guarded in (d for d in self.plan.devices if d.written):
             device = self._devices.get(guarded.name)
             if device is None or guarded.held:
                 proof = Proof(guarded.name, False, {}, "its connection was lost with the guard")

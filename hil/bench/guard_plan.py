@@ -70,6 +70,7 @@ class GuardedDevice:
     held : it takes one client, or shares a serial line: the guard holds the connection and the
         runner speaks through it
     tolerance_kw : how near to the power of its safe state it must show itself
+    written : it is told its safe state; else it is only watched, or shares a line
     """
 
     name: str
@@ -81,6 +82,7 @@ class GuardedDevice:
     rated_kw: float | None = None
     held: bool = False
     tolerance_kw: float = math.inf
+    written: bool = True
 
 
 @dataclass(frozen=True, slots=True)

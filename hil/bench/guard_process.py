@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from typing import Any
 from hil.bench.clock import WallClock
 from hil.bench.connecting import LineSpec
 from hil.bench.drivers.opening import Means
+from hil.bench.guard_arming import Readings, first_looks, own
 from hil.bench.guard_hand import Hand
 from hil.bench.guard_journal import GuardJournal
 from hil.bench.guard_link import LinkEnded, Message, receive, send
@@ -33,9 +34,7 @@ from hil.bench.guard_place import HeldPlace
 from hil.bench.guard_plan import LOG, GuardPlan
 from hil.bench.guard_watch import Watch
 from hil.bench.line import Line
-from hil.bench.locks import Busy, only_user
-from hil.bench.proof import Proof, read_once
-from hil.bench.provable import unprovable
+from hil.bench.proof import Proof
 from twin.errors import InputProblems
 
 __all__ = ["GuardProcess", "main"]
@@ -99,8 +98,10 @@ class GuardProcess:
             if at not in self.places:
                 self.places[at] = HeldPlace(device.line, self._tripped)
             self.hands[device.name] = Hand(
-                device, self.places[at], self.journal, self.times, self._tripped
-            )
+                device, [c for c in plan.conditions if c.of == device.name], self.places[at],
+                self.journal, self.times, self._tripped,
+            )  # fmt: skip
+        self.written = {n: h for n, h in self.hands.items() if h.plan.written}
         self.watch = Watch(
             plan, self.hands, Means(WallClock(), line=self._line), self.trip_soon,
             lambda device, why: self.events.put(_Lost(device, why)),
@@ -118,7 +119,7 @@ class GuardProcess:
 
     def run(self) -> None:
         """Arm, guard, act, prove, end; the devices are its own until the process ends."""
-        if not self._own() or not self._arm():
+        if not self._arm():
             return
         threading.Thread(target=self._listen, name="link", daemon=True).start()
         self.beat_s = time.monotonic()
@@ -128,7 +129,7 @@ class GuardProcess:
 
     def _done(self) -> bool:
         """Whether all is proven or given up and the runner writes no more."""
-        if len(self.proofs) < len(self.hands) or not (self.finishing or self.reason):
+        if len(self.proofs) < len(self.written) or not (self.finishing or self.reason):
             return False
         if self.gone or self.yielded:
             return True
@@ -140,42 +141,17 @@ class GuardProcess:
             self._secure(self.reason or ENDED, told=True)
         return False
 
-    def _own(self) -> bool:
-        """Keep every other guard, of whichever run, away from the devices."""
-        lines = [(d, d.line) for d in self.plan.devices]
-        keys = {line.place if d.held else f"{line.place} unit {line.unit}" for d, line in lines}
-        for key in sorted(keys):  # in one order, so that two do not wait for each other
-            try:
-                self.owned.enter_context(only_user([f"guard of {key}"], self.times.own_s))
-            except Busy:
-                why = "another run, or the guard that it has left behind, has this device"
-                self._tell(kind="refused", found=[[key, why]])
-                return False
-        return True
-
     def _arm(self) -> bool:
-        """Reach every device and instrument once; tell the runner."""
-        found = [
-            [name, f"nothing in map {hand.plan.map.name} shows whether {point} was taken"]
-            for name, hand in self.hands.items()
-            for point in unprovable(hand.device.meanings, hand.device.safe_state)
-        ]
-        readings = {}
-        asked = {
-            name: hand.thread.submit(read_once, hand.device, hand.plan.tolerance_kw)
-            for name, hand in self.hands.items()
-        }
-        for name, future in asked.items():
-            proof = future.result()
-            readings[name] = dict(proof.values)
-            if not proof.values:
-                found.append([name, proof.why])
-        found += self.watch.open()
+        """Own and reach everything once; tell the runner."""
+        found = own(self.plan, self.owned)
+        readings: Readings = {}
+        if not found:
+            readings, found = first_looks(self.hands, self.watch)
         if found:
             self._tell(kind="refused", found=found)
             return False
         self.journal.record(
-            "note", "", text="guard armed", devices=list(self.hands), readings=readings,
+            "note", "", text="guard armed", devices=list(self.written), readings=readings,
             heartbeat_s=self.times.heartbeat_s,
         )  # fmt: skip
         try:
@@ -237,7 +213,7 @@ class GuardProcess:
             place = self.places[event["place"]]
             place.thread.submit(self._answer, place, event)
         elif event["kind"] == "finish":
-            self._finish(event["why"])
+            self._finish(event["why"], event["told"])
         elif event["kind"] == "yielded":
             self._let_go()
             self.yielded = True
@@ -278,11 +254,13 @@ class GuardProcess:
         """Trip from any thread or signal handler."""
         self.events.put(_Trip(why))
 
-    def _finish(self, why: str) -> None:
-        """Check by reading back what the runner has told already."""
+    def _finish(self, why: str, told: Collection[str]) -> None:
+        """Check by reading back what the runner has told already, and tell the rest."""
         if self.reason is None and not self.finishing:
             self.finishing, self.acted_s = True, time.monotonic()
-            self._secure(why, told=True)
+            self.proofs.clear()
+            for name, hand in self.written.items():
+                self._secure_one(hand, why, name in told)
 
     def _leave(self, hand: Hand, why: str) -> None:
         """Take a device that is lost out of the runner's hands, and make it safe by itself."""
@@ -295,7 +273,7 @@ class GuardProcess:
 
     def _secure(self, why: str, told: bool) -> None:
         self.proofs.clear()
-        for hand in self.hands.values():
+        for hand in self.written.values():
             self._secure_one(hand, why, told)
 
     def _secure_one(self, hand: Hand, why: str, told: bool) -> None:

@@ -17,7 +17,7 @@ from hil.bench.errors import LineError
 from hil.bench.meanings import to_twin
 from hil.bench.provable import RELEASE
 
-__all__ = ["Proof", "doubts", "prove", "read_once"]
+__all__ = ["Proof", "doubts", "prove", "proving", "read_once"]
 
 # A default where a bench file states none: of the greatest power the bench allows (ours).
 TOLERANCE = 0.02
@@ -64,13 +64,17 @@ def prove(
         clock.sleep(confirm_s)
 
 
-def read_once(device: BenchDevice, tolerance_kw: float) -> Proof:
-    """Return what one reading says."""
+def proving(device: BenchDevice) -> list[str]:
+    """Return the points that are read to prove a safe state."""
     readings = device.meanings.readings
     names = [n for n in device.safe_state if "r" in device.map.point(n).access]
-    names += [readings[n] for n in TWIN if n in readings and readings[n] not in names]
+    return names + [readings[n] for n in TWIN if n in readings and readings[n] not in names]
+
+
+def read_once(device: BenchDevice, tolerance_kw: float) -> Proof:
+    """Return what one reading says."""
     try:
-        samples = device.read(names)
+        samples = device.read(proving(device))
     except LineError as error:
         return Proof(device.name, False, {}, str(error))
     values = {n: s.value for n, s in samples.items()}

@@ -184,6 +184,35 @@ def test_the_interlock_trips(battery: Stage, tmp_path: Path, what: str) -> None:
         assert "above 60" in last["why"]
 
 
+EYE = """
+[[devices]]
+name = "supply"
+map = "storage-own"
+transport = "tcp"
+host = "127.0.0.1"
+port = {port}
+rated_kw = 250.0
+[[interlock]]
+name = "supply-well"
+device = "supply"
+point = "soc"
+low = 99.0
+"""
+
+
+def test_the_interlock_sees_what_is_only_read(battery: Stage, tmp_path: Path) -> None:
+    with Cable(battery.spec.port) as cable:
+        one = bench_of(tmp_path, bench_text(battery) + EYE.format(port=cable.port))
+        with guarded(one, tmp_path / "journal.jsonl", names=["battery"]) as here:
+            assert list(here.devices) == ["battery"]
+            with pytest.raises(GuardTripped, match=r"supply-well: soc of supply is 6.*below 99"):
+                here.clock.sleep(5.0)
+        assert here.guard is not None
+        assert list(here.guard.proofs) == ["battery"]
+        assert here.guard.proofs["battery"].safe
+    assert not [e for e in entries(tmp_path) if e["device"] == "supply"]
+
+
 def test_a_device_that_shows_nothing_trips(battery: Stage, tmp_path: Path) -> None:
     with Cable(battery.spec.port) as cable:
         text = bench_text(battery, port=cable.port, guard=GUARD | {"retry_s": 1.0})
