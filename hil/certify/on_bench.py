@@ -100,7 +100,7 @@ def subject_of(
 def _held(file: BenchFile, entry: DeviceEntry, journal: Path) -> bool:
     """Whether the guard holds the device's only connection."""
     plan = plan_of(file, journal, [entry.name])
-    return any(d.held for d in plan.devices)
+    return any(d.held and d.name == entry.name for d in plan.devices)
 
 
 def _nameplate(entry: DeviceEntry) -> dict[str, float]:
