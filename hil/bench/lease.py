@@ -18,7 +18,7 @@ from hil.bench.schema import Lease as LeaseEntry
 __all__ = ["LeaseRefused", "Timers"]
 
 # How long a device may take to show what it took, and between two looks (ours) [s].
-SHOWN_S, PAUSE_S = 5.0, 0.1
+SHOWN_S, PAUSE_S = 3.0, 0.1
 LONGEST_NUMBER = 255  # a heartbeat counts up to this and begins again; every register holds it
 
 

@@ -262,7 +262,7 @@ class BenchLoop:
         return any(devices) or any(feed.alive for feed, _ in self.feeds)
 
     def beat_on(self) -> None:
-        """Beat while the run ends, whatever the guard has to say."""
+        """Beat while the run begins or ends, whatever the guard has to say."""
         if self.guard is not None:
             with contextlib.suppress(GuardLost, GuardTripped):
                 self.guard.beat()

@@ -95,6 +95,7 @@ def _loop(bench: Bench, prepared: Prepared, making: _Making, rate: float) -> Ben
 
 def _begin(loop: BenchLoop) -> None:
     for stand in loop.stands:
+        loop.beat_on()  # a device may take a while to show that its timers are set
         try:
             stand.attendant.start(armed=not loop.dry)
         except (BenchError, InstrumentError) as error:
