@@ -7,7 +7,8 @@
 layer                       what lives there
 ==========================  =================================================================
 cli                         `hil serve | run | replay | poll | preflight | map`
-certify                     the robustness suite, for vendors' devices and our own
+plugin                      fixtures and markers for other people's pytest suites
+certify                     suites for devices, emulated and real; evidence, signed certificates
 testbed                     simulation, registers, servers, clock and head-end put together
 pacer | headend | server    ticks on wall time; polling and commanding thousands of devices;
                             Modbus TCP in two bodies, RTU, manners of bytes

@@ -10,10 +10,23 @@ from collections.abc import Sequence
 
 from pymodbus.framer.rtu import FramerRTU
 
-__all__ = ["Wrong", "check_echo", "count_bits", "count_registers", "pdu_of_rtu", "pdu_of_tcp"]
+__all__ = [
+    "Wrong",
+    "check_echo",
+    "count_bits",
+    "count_registers",
+    "pdu_of_rtu",
+    "pdu_of_tcp",
+    "size_of_rtu",
+]
 
 HEAD = 7
 LONGEST = 254  # unit and PDU
+# Answers on a serial line: with a count in their third byte, and of fixed length.
+COUNTED = (1, 2, 3, 4, 12, 17, 20, 21, 23)
+FIXED = {5: 8, 6: 8, 7: 5, 11: 8, 15: 8, 16: 8, 22: 10}
+IDENTIFICATION = (43, 14)
+OBJECTS = 8  # where the first object of an identification stands
 
 
 class Wrong(Exception):
@@ -69,6 +82,35 @@ def pdu_of_rtu(sent: bytes, got: bytes) -> bytes:
                 raise Wrong(f"unit {frame[0]} answers for unit {unit}")
             return _of_function(sent[1], frame[1:-2])
     raise Wrong("no right checksum")
+
+
+def size_of_rtu(got: bytes) -> int:
+    """Return how long the RTU answer at the beginning of `got` is; 0 while that is not known.
+
+    The standard's own functions say it; of any other function all that came is the answer.
+    """
+    if len(got) < 3:
+        return 0
+    function = got[1]
+    if function in COUNTED:
+        return 5 + got[2]
+    if function in FIXED:
+        return FIXED[function]
+    if function == IDENTIFICATION[0] and got[2] == IDENTIFICATION[1]:
+        return _size_of_identity(got)
+    return len(got)
+
+
+def _size_of_identity(got: bytes) -> int:
+    """Return the length of an answer to function 43/14, 0 while that is not known."""
+    at = OBJECTS
+    if len(got) < at:
+        return 0
+    for _ in range(got[at - 1]):
+        if len(got) < at + 2:
+            return 0
+        at += 2 + got[at + 1]
+    return at + 2
 
 
 def _of_function(function: int, pdu: bytes) -> bytes:

@@ -104,5 +104,5 @@ def device_of(
         entry.name, one.kind, one, line,
         NOTHING if entry.limits is None else entry.limits.envelope(),
         journal, clock, scale, rated_kw=entry.rated_kw, safe_state=safe,
-        permit=read_only if entry.limits is None else permit,
+        permit=read_only if entry.limits is None else permit, closed=True,
     )  # fmt: skip

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.bench.identity import NAMES
 from hil.bench.meanings import Meanings
+from hil.bench.provable import unprovable
 from hil.bench.schema import DeviceEntry
 from hil.registers.codec import span
 from hil.registers.kinds import catalogue
@@ -71,6 +73,10 @@ def of_device(read: Read) -> Iterator[Fault]:
     """Yield what is wrong with one device: files, map, and what the map says to the rest."""
     for text in read.entry.contradictions(read.lost):
         yield read.place, "does not fit together", text
+    for key in read.entry.identity:
+        if key not in NAMES.values():
+            allowed = f"one of {', '.join(NAMES.values())}{did_you_mean(key, NAMES.values())}"
+            yield f"{read.place}.identity", repr(key), allowed
     yield from _files(read)
     if not read.has("map"):
         return
@@ -186,6 +192,10 @@ def _orders(read: Read, one: RegisterMap) -> Iterator[Fault]:
         ):
             allowed = f"inside the limits, {limits.power_low_kw:g} to {limits.power_high_kw:g} kW"
             yield f"{place}.safe_state", f"{name} orders {power_kw:g} kW", allowed
+    known = {p.name for p in meanings.writable()}
+    for name in unprovable(meanings, [n for n in entry.safe_state if n in known]):
+        value = f"nothing in map {one.name} shows whether {name} was taken"
+        yield f"{place}.safe_state", value, "points that can be read back"
 
 
 def _one_of(name: str, known: dict[str, WirePoint]) -> str:

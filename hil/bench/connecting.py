@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from twin.errors import InputProblems, Problem
 __all__ = ["Connection", "LineSpec", "connection", "tls_context", "why_not"]
 
 MOST_BYTES = 4096
+HEAD = 6  # of an MBAP frame, the length included
+LONGEST = 254  # that it may say
 Trace = Callable[[bool, bytes], bytes]
 
 
@@ -35,6 +38,7 @@ class LineSpec:
     timeout_s : for a connection, and for each answer
     gap_s : from an answer to the next request at least; some devices lose what comes sooner
         (evcc-io/evcc#32235: 50 ms)
+    multiple_only : also one register is written by function 16, one coil by function 15
     settle_s : from a connection to the first request (Akulatraxas/ha-modbusproxy#8: 1 to 2 s)
     ca : PEM file of who signed the device's certificate (or the certificate itself), TLS
     certificate, key : PEM files of our own certificate, where the device asks for one
@@ -54,6 +58,7 @@ class LineSpec:
     key: str = ""
     gap_s: float = 0.0
     settle_s: float = 0.0
+    multiple_only: bool = False
 
     @property
     def place(self) -> str:
@@ -88,7 +93,24 @@ class _Waiting(ModbusTcpClient):
 
 
 class _Secret(_Waiting, ModbusTlsClient):
-    """The same inside TLS."""
+    """The same inside TLS; waits for a whole frame, which pymodbus takes every record for."""
+
+    def recv(self, size: int | None) -> bytes:
+        """Return a frame, or what there is of it when time is out."""
+        end_s = time.monotonic() + self.comm_params.timeout_connect
+        data = part = super().recv(size)
+        while part and len(data) < _announced(data) and time.monotonic() < end_s:
+            part = super().recv(size)
+            data += part
+        return data
+
+
+def _announced(data: bytes) -> int:
+    """Return how long the frame at the beginning of `data` says that it is."""
+    if len(data) < HEAD:
+        return HEAD
+    length = int.from_bytes(data[4:HEAD], "big")
+    return HEAD + length if length <= LONGEST else 0
 
 
 Connection = ModbusTcpClient | ModbusSerialClient

@@ -46,6 +46,7 @@ class BenchDevice:
     rated_kw : of the device itself; needed where the map speaks of percent of rating
     safe_state : values by point, told in this order; None: what `Meanings.safe_state` says
     permit : asked before every write, raises Forbidden; None: everything is permitted
+    closed : nothing is written where the map has no point
 
     Attributes
     ----------
@@ -67,6 +68,7 @@ class BenchDevice:
         rated_kw: float | None = None,
         safe_state: Mapping[str, float] | None = None,
         permit: Permit | None = None,
+        closed: bool = False,
     ) -> None:
         self.name, self.kind, self.map, self.scale = name, kind, map, scale
         self.envelope, self.journal, self.clock = envelope, journal, clock
@@ -75,7 +77,7 @@ class BenchDevice:
         self.safe_state = dict(own)
         self.line = Gate(
             name, line, self.meanings, envelope, journal, clock,
-            _permitted if permit is None else permit,
+            _permitted if permit is None else permit, closed,
         )  # fmt: skip
 
     # -- reading -------------------------------------------------------------------------------
@@ -155,35 +157,44 @@ class BenchDevice:
 
     # -- writing -------------------------------------------------------------------------------
 
-    def write(self, point: str, value: Value, wanted_by_twin: float | None = None) -> Written:
+    def write(self, point: str, value: Value, at_twin: float | None = None) -> Written:
         """Write a point, in its own unit; what orders power is kept within the envelope.
 
         Parameters
         ----------
-        wanted_by_twin : for the journal: the same order at the twin's size
+        at_twin : for the journal: the same order at the twin's size
 
         Raises
         ------
         Forbidden : nothing was sent
         LineDown, NoAnswer, Garbage : a refusal is no error but an outcome
         """
-        more = {} if wanted_by_twin is None else {"wanted_by_twin": wanted_by_twin}
+        more = {} if at_twin is None else {"at_twin": at_twin}
         return self._write([(self.map.point(point), value)], False, more)[0]
 
-    def command(self, setpoint: str, value: float) -> list[Written]:
+    def command(self, setpoint: str, value: float, at_twin: float | None = None) -> list[Written]:
         """Order a set-point of the twin, in its unit at the bench's size: every register it takes.
 
         Registers side by side go with one request, so that the device sees all of them or none;
         what comes first must be accepted before what comes later is sent.
 
+        Parameters
+        ----------
+        at_twin : for the journal: the same order at the twin's size
+
         Raises KeyError where the map has none for the set-point, and as `write` does.
         """
+        more: dict[str, object] = {"setpoint": setpoint, "ordered": value}
+        if at_twin is not None:
+            more["at_twin"] = at_twin
         rated_kw = self.meanings.rated_kw
+        if setpoint == "release" and value < 0.5:
+            return []  # it asks for nothing, as at our head-end
         if setpoint not in self.meanings.commands and setpoint == "release":
             switches = {n: float(c[0].off) for n, c in self.meanings.enables.items()}
             if not switches:
                 raise KeyError(setpoint)
-            return self._in_turn([[(self.map.point(n), v)] for n, v in switches.items()])
+            return self._in_turn([[(self.map.point(n), v)] for n, v in switches.items()], more)
         command = self.meanings.commands[setpoint]
         steps: list[list[tuple[WirePoint, Value]]] = []
         for name, other in command.also.items():
@@ -202,7 +213,7 @@ class BenchDevice:
             steps += [values] if side_by_side else [[one] for one in values]
         if command.enable is not None:
             steps.append([(self.map.point(command.enable), float(command.on))])
-        return self._in_turn(steps, {"setpoint": setpoint, "twin_value": value})
+        return self._in_turn(steps, more)
 
     def drive(self, setpoint: str, value: float, period_s: float, within_s: float) -> list[Written]:
         """Order a set-point again and again, until it is no longer cut by the ramp.

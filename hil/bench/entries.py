@@ -98,6 +98,14 @@ class DeviceEntry(Part):
     settle_s: Annotated[float, Field(ge=0.0, le=60.0)] = Field(
         default=0.0, description="from a connection to the first request [s]"
     )
+    multiple_only: bool = Field(
+        default=False, description="writes one register by function 16 too, one coil by 15"
+    )
+    identity: dict[str, str] = Field(
+        default_factory=dict,
+        description="what the device must say of itself by function 43/14, such as vendor, "
+        "product, revision",
+    )
     ca: str = Field(default="", description="PEM file that vouches for the device, for tls")
     certificate: str = Field(default="", description="PEM file of our own certificate, for tls")
     key: str = Field(default="", description="PEM file of its private key")
@@ -136,7 +144,7 @@ class DeviceEntry(Part):
         return LineSpec(
             self.transport, self.host, port, self.serial, self.baud, self.parity,
             2 if self.stopbits == 2 else 1, unit, self.timeout_s, self.ca, self.certificate,
-            self.key, self.gap_s, self.settle_s,
+            self.key, self.gap_s, self.settle_s, self.multiple_only,
         )  # fmt: skip
 
     @model_validator(mode="after")

@@ -67,6 +67,7 @@ def read_bench(data: dict[str, Any], file: str, folder: Path) -> BenchFile:
     problems += [Problem(file, *fault) for fault in among_devices(devices)]
     instruments = [entry for _, entry in _readable(data, "instruments", INSTRUMENTS)]
     problems += instrument_problems(instruments, [d.name for d in devices], file)
+    problems += _unread_instruments(data, [d.name for d in devices], file)
     locks = list(_readable(data, "interlock", TypeAdapter(Interlock)))
     problems += _interlock(locks, devices, instruments, data, file)
     if problems or bench is None:
@@ -126,6 +127,20 @@ def _devices(data: dict[str, Any]) -> Iterator[Read]:
             entry, lost = partly(DeviceEntry, row)
             name = row.get("name")
             yield Read(number, entry, lost, name if isinstance(name, str) else "?")
+
+
+def _unread_instruments(
+    data: dict[str, Any], devices: Sequence[str], file: str
+) -> Iterator[Problem]:
+    """Yield unknown devices that instruments name which cannot be read as a whole."""
+    rows = data.get("instruments", [])
+    read = {number for number, _ in _readable(data, "instruments", INSTRUMENTS)}
+    for number, row in enumerate(rows if isinstance(rows, list) else []):
+        if number not in read and isinstance(row, dict):
+            device = row.get("device", "")
+            if isinstance(device, str) and device not in ("", *devices):
+                place = f"instruments.{number} ({row.get('name', '?')}).device"
+                yield _unknown(file, place, device, devices)
 
 
 def _readable(data: dict[str, Any], key: str, adapter: TypeAdapter[P]) -> Iterator[tuple[int, P]]:

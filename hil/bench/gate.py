@@ -2,7 +2,8 @@
 
 Every write passes here, in words, whoever asks for it and by which function: it needs the
 bench's permission, is held against the device's `Envelope`, and is in the journal before it is
-sent. What is not certain to be inside is not sent.
+sent. What is not certain to be inside is not sent. Which registers order power is what the
+register map says; on a real bench what the map does not know is not written at all.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Gate:
     meanings : of its register map
     envelope, journal, clock : of the bench
     permit : asked before every write; raises Forbidden
+    closed : nothing is written where the map has no point: nobody knows what it would do
     """
 
     def __init__(
@@ -64,8 +66,12 @@ class Gate:
         journal: Journal,
         clock: Clock,
         permit: Permit,
+        closed: bool = False,
     ) -> None:
         self.device, self.meanings, self.envelope = device, meanings, envelope
+        self._known = {
+            (p.table, a) for p in meanings.map.points for a in range(p.address, p.address + p.width)
+        } if closed else None  # fmt: skip
         self.journal, self.clock = journal, clock
         self._line, self._permit = line, permit
         self._lock = threading.RLock()
@@ -164,6 +170,12 @@ class Gate:
 
     def _check(self, table: TableName, address: int, words: list[int], safe: bool) -> None:
         """Raise Forbidden where a write leaves the envelope, or may."""
+        for place in range(address, address + len(words)):
+            if self._known is not None and (table, place) not in self._known:
+                raise Forbidden(
+                    f"{self.device}: {table} {place} is not in map {self.map.name}: nobody knows "
+                    "what a write would do"
+                )
         if self.envelope.free:
             return
         for point in self._touched(table, address, len(words)):
@@ -203,6 +215,8 @@ class Gate:
 
     def _check_broken(self, function: int, data: bytes) -> None:
         """Raise Forbidden where a malformed write might reach a point that orders power."""
+        if self._known is not None:
+            raise Forbidden(f"{self.device}: a malformed write by function {function}")
         if self.envelope.free:
             return
         ordering = {p.name for p in self._ordering()}
@@ -236,14 +250,17 @@ class Gate:
         }
         if len(given) == point.width:
             return [given[i] for i in range(point.width)]
+        return [given.get(i, word) for i, word in enumerate(self._held(point))]
+
+    def _held(self, point: WirePoint) -> list[int]:
+        """Return what a point holds; Forbidden where the device refuses to say."""
         try:
-            there = self._line.read(point.table, point.address, point.width)
+            return self._line.read(point.table, point.address, point.width)
         except Refused as refused:
             raise Forbidden(
-                f"{self.device}: {point.name} orders power and what it holds cannot be read: "
+                f"{self.device}: what {point.name} holds cannot be read, and power depends on it: "
                 f"{refused}"
             ) from None
-        return [given.get(i, word) for i, word in enumerate(there)]
 
     def _power(self, point: WirePoint, words: Sequence[int]) -> float:
         value = decode(point, self.map.order, words)
@@ -269,7 +286,7 @@ class Gate:
         if name is None:
             raise Forbidden(f"{self.device}: a ramp needs a power that can be read")
         point = self.map.point(name)
-        value = decode(point, self.map.order, self._becomes(point, point.table, 0, []))
+        value = decode(point, self.map.order, self._held(point))
         if not isinstance(value, float):
             raise Forbidden(f"{self.device}: {name} shows no power, which a ramp needs")
         return to_twin(point, value, self.meanings.rated_kw)

@@ -16,12 +16,14 @@ bench needs a hardware emergency stop all the same.
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -35,7 +37,7 @@ from hil.bench.gate import Permit
 from hil.bench.guard_errors import GuardLost, GuardTripped
 from hil.bench.guard_held import HeldLine
 from hil.bench.guard_link import socket_pair
-from hil.bench.guard_plan import GuardPlan
+from hil.bench.guard_plan import LOG, GuardPlan
 from hil.bench.guard_talk import Talk
 from hil.bench.journal import Journal
 from hil.bench.lease import Timers
@@ -48,14 +50,18 @@ __all__ = ["Guard"]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # What a proof may take beyond `settle_s` before the runner leaves it to the guard [s].
 MARGIN_S = 2.0
+FIRST = "Ending: every device is told its safe state. Once more leaves that to the guard."
+FIRST_ZH = "正在结束：令各设备进入安全状态；再按一次则交由守护进程处理"
+LEFT = "Left to the guard, process"
+LEFT_ZH = "已交由守护进程"
 REACHED = "what the guard can reach and read; nothing was written"
 
 
 class Guard:
     """A guard process, armed while inside.
 
-    Raises InputProblems where it cannot be armed; nothing has been written then. At the end of
-    a run that was well, RunBroken where a device is not proven to be at its safe state.
+    Raises InputProblems where it cannot be armed; nothing has been written then. At the end,
+    RunBroken where a device is not proven to be at its safe state, whatever else went wrong.
 
     Parameters
     ----------
@@ -85,10 +91,13 @@ class Guard:
     def __enter__(self) -> Self:
         link, other = socket_pair()
         with other, self.errors_path.open("ab") as errors:
+            # What the runner has imported is what the guard imports, whatever lies about here.
+            path = os.pathsep.join(p for p in sys.path if p)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hil.bench.guard_process", str(other.fileno())],
+                [sys.executable, "-P", "-m", "hil.bench.guard_process", str(other.fileno())],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors,
                 pass_fds=[other.fileno()], start_new_session=True,
+                env={**os.environ, "PYTHONPATH": path},
             )  # fmt: skip
         self.pid = self._process.pid
         self._talk = Talk(link, self.plan.times, self._lost)
@@ -100,13 +109,16 @@ class Guard:
             raise
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._signalled)
+                before = signal.getsignal(number)
+                if before is not signal.SIG_IGN:
+                    signal.signal(number, self._signalled)
+                    self._before[number] = before or signal.SIG_DFL
         return self
 
     @property
     def errors_path(self) -> Path:
-        """Where the guard writes what its journal cannot hold; gone where there is nothing."""
-        return self.plan.journal.with_suffix(".guard.log")
+        """Where the guard writes what its journal cannot hold; it removes an empty one itself."""
+        return self.plan.journal.with_suffix(LOG)
 
     def _hand_over(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdin is None:
@@ -155,9 +167,13 @@ class Guard:
     def beat(self) -> None:
         """Say that the run makes progress; cheap, to be called often, from where the work is done.
 
-        Raises GuardTripped once the guard has acted, GuardLost where it is no more.
+        Raises GuardTripped once the guard has acted, GuardLost where it is no more; nothing
+        while the run ends, whose last words are the safe state.
         """
-        self._talking().beat()
+        if self._ending:
+            self._talking().nudge()
+        else:
+            self._talking().beat()
 
     def permit(self, name: str) -> Permit:
         """Return what a device asks before each write; it raises as `beat` does, and Forbidden."""
@@ -174,7 +190,7 @@ class Guard:
 
     def _talking(self) -> Talk:
         if self._talk is None:
-            raise GuardLost("there is no guard")
+            raise GuardLost("the run has ended, and its guard with it")
         return self._talk
 
     def _ask(self, place: str, unit: int, timeout_s: float, **what: Any) -> dict[str, Any]:
@@ -191,12 +207,16 @@ class Guard:
         name = signal.Signals(number).name
         if self._signals > 1 and self._talk is not None:
             self._talk.abort(f"{name} for the second time")
+            _say(f"{LEFT} {self.pid} ({LEFT_ZH}): {self.plan.journal}")
         elif self._ending:
             return  # it is ending already
+        else:
+            _say(f"{FIRST} ({FIRST_ZH})")
         before = self._before.get(number)
         if callable(before):
-            before(number, frame)
-        raise KeyboardInterrupt(name)
+            before(number, frame)  # which may keep it for later
+        else:
+            raise KeyboardInterrupt(name)
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -219,21 +239,20 @@ class Guard:
             self._before.clear()
             self._close()
         unproven = [p for p in self.proofs.values() if not p.safe]
-        if error is None and unproven:
+        if unproven:  # nothing that went wrong is more important to know
             told = "; ".join(f"{p.device}: {p.why}" for p in unproven)
-            raise RunBroken(f"not proven to be at the safe state: {told}")
+            raise RunBroken(f"not proven to be at the safe state: {told} ({why})") from error
 
     def _end(self, why: str) -> None:
         """Tell every device its safe state and have it proven."""
         talk = self._talking()
-        if talk.reason is None:
-            self._tell_all(talk, why)
-        names = {d.name for d in self.plan.devices}
+        told = self._tell_all(talk, why) if talk.reason is None else []
+        names = {d.name for d in self.plan.devices if d.written}
         try:
             if talk.reason is None:
                 for timers in self._timers:
                     timers.restore()
-                talk.finish(why)
+                talk.finish(why, told)
             talk.yielded()
             within_s = self.plan.times.settle_s + MARGIN_S
             self.proofs = dict(talk.proven(names, within_s))
@@ -243,7 +262,9 @@ class Guard:
         except GuardLost:
             self._prove_alone()
 
-    def _tell_all(self, talk: Talk, why: str) -> None:
+    def _tell_all(self, talk: Talk, why: str) -> list[str]:
+        """Tell every device its safe state, in order; return which of them took it."""
+        taken: list[str] = []
         for device in self._devices.values():
             if device.name in talk.left:
                 continue
@@ -252,16 +273,19 @@ class Guard:
                 refused = [w for w in device.to_safe_state(why) if not w.accepted]
                 text = "; ".join(f"{w.point}: exception {w.code}" for w in refused)
             except GuardTripped:
-                return
+                return taken
             except (BenchError, OSError) as error:
                 text = str(error)
-            if text != "":
+            if text == "":
+                taken.append(device.name)
+            else:
                 self.journal.record("note", device.name, text="safe state not taken", why=text)
+        return taken
 
     def _prove_alone(self) -> None:
         """Read back without a guard."""
         times = self.plan.times
-        for guarded in self.plan.devices:
+        for guarded in (d for d in self.plan.devices if d.written):
             device = self._devices.get(guarded.name)
             if device is None or guarded.held:
                 proof = Proof(guarded.name, False, {}, "its connection was lost with the guard")
@@ -280,5 +304,9 @@ class Guard:
         if process is not None:
             # Nobody waits for a guard that is still at it; it is collected when it ends.
             threading.Thread(target=process.wait, name="guard", daemon=True).start()
-        if self.errors_path.exists() and self.errors_path.stat().st_size == 0:
-            self.errors_path.unlink()
+
+
+def _say(text: str) -> None:
+    """Write a line where a signal handler may."""
+    with suppress(OSError):
+        os.write(2, f"\n{text}\n".encode())

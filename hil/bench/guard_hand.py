@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from hil.bench.clock import WallClock
-from hil.bench.device import BenchDevice, Written
-from hil.bench.errors import BenchError
+from hil.bench.device import BenchDevice, Value, Written
+from hil.bench.errors import BenchError, LineError
 from hil.bench.guard_place import HeldPlace
 from hil.bench.guard_plan import Condition, GuardedDevice, Times
 from hil.bench.journal import Journal
-from hil.bench.proof import Proof, prove, read_once
+from hil.bench.proof import Proof, prove, proving, read_once
 
 __all__ = ["Hand"]
 
@@ -22,6 +22,7 @@ class Hand:
     Parameters
     ----------
     plan : the device
+    conditions : that it must fulfil
     place : its line in the guard's hand
     journal : the guard's
     tripped : whether the guard is
@@ -29,19 +30,21 @@ class Hand:
     Attributes
     ----------
     left : contact was lost and it is no more in the runner's hands
-    securing : it is being made safe
+    securing, again : it is being made safe; and must be proven once more after that
     seen_s : monotonic time at which it last showed anything
     """
 
     def __init__(
         self,
         plan: GuardedDevice,
+        conditions: Sequence[Condition],
         place: HeldPlace,
         journal: Journal,
         times: Times,
         tripped: Callable[[], bool],
     ) -> None:
         self.plan, self.times, self.thread = plan, times, place.thread
+        self.conditions = tuple(conditions)
         self.line = place.line(plan.line.unit)
         self.journal, self._tripped = journal, tripped
         self.clock = WallClock()
@@ -50,18 +53,36 @@ class Hand:
             rated_kw=plan.rated_kw, safe_state=plan.safe_state,
         )  # fmt: skip
         self.seen_s = time.monotonic()
-        self.left = self.securing = False
+        self.left = self.securing = self.again = False
 
-    def look(self, conditions: Iterable[Condition]) -> list[str]:
-        """Return by which conditions the device must be stopped; raises LineError."""
+    def look(self) -> list[str]:
+        """Return by which conditions the bench must be stopped; raises LineError."""
         if self._tripped() or self.securing:
             return []
-        proof = read_once(self.device, self.plan.tolerance_kw)
-        if not proof.values:
-            return []  # not seen; how long that may last is the watch's business
-        found = [c.broken_by(self._shown(c.shows)) for c in conditions]
+        if self.plan.written:
+            samples = self.device.read(proving(self.device))
+            if all(s.value is None for s in samples.values()):
+                return []  # it answers and shows nothing; how long is the watch's business
+        found = [c.broken_by(self._shown(c.shows)) for c in self.conditions]
         self.seen_s = time.monotonic()
         return [why for why in found if why != ""]
+
+    def first_look(self) -> tuple[dict[str, Value | None], str]:
+        """Return what is shown before the first write, and why that does not do, if so."""
+        values: dict[str, Value | None] = {}
+        if self.plan.written:
+            proof = read_once(self.device, self.plan.tolerance_kw)
+            values |= proof.values
+            if all(value is None for value in values.values()):
+                return values, proof.why
+        try:
+            for condition in self.conditions:
+                shown = values[condition.shows] = self._shown(condition.shows)
+                if shown is None:
+                    return values, condition.broken_by(shown)
+        except LineError as error:
+            return values, str(error)
+        return values, ""
 
     def _shown(self, name: str) -> float | None:
         own = any(p.name == name for p in self.plan.map.points)
@@ -99,8 +120,6 @@ class Hand:
 
     def _tell(self, reason: str) -> str:
         """Tell the safe state; return why that did not work, empty where it did."""
-        if not self.device.safe_state:
-            return ""  # it is read only, and here for the line that it shares
         try:
             return _refusal(self.device.to_safe_state(reason))
         except BenchError as error:

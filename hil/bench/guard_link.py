@@ -2,10 +2,12 @@
 
 Datagrams of a connected pair keep their bounds and go whole or not at all, so that a signal
 handler may send one in the middle of another. The end of either process is the end of the link,
-whatever ended it.
+whatever ended it. (A process that was forked from the runner keeps its end open; then the
+heartbeat tells.)
 
 Runner to guard: ``beat`` (number), ``call`` (number, device, what, ...: one request at a line
-that the guard holds), ``finish`` (why: the safe state was told, prove it), ``yielded`` (the
+that the guard holds), ``finish`` (why, told: which devices took their safe
+state), ``yielded`` (the
 runner writes no more), ``abort`` (why). Guard to runner: ``armed``, ``refused`` (found), ``alive``
 (number of the beat), ``result`` (number; words, data or error), ``tripped`` (why), ``proof`` (of
 one device), ``ended``.

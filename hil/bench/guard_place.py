@@ -14,10 +14,13 @@ from typing import Any
 
 from hil.bench.connecting import LineSpec
 from hil.bench.errors import BenchError, LineDown, LineError, Refused
+from hil.bench.frames import FrameLog
 from hil.bench.guard_link import Message
 from hil.bench.line import Line, Wire
 
 __all__ = ["HeldPlace", "Stopped"]
+
+FRAMES = 1000  # that are kept; one request and its answer are a few
 
 
 class Stopped(BenchError):
@@ -39,7 +42,7 @@ class HeldPlace:
 
     def __init__(self, spec: LineSpec, tripped: Callable[[], bool]) -> None:
         self.spec, self._tripped = spec, tripped
-        self.wire = Wire(spec)
+        self.wire = Wire(spec, FrameLog(FRAMES))
         self.thread = ThreadPoolExecutor(1, spec.place)
         self.left: set[int] = set()
         self._lines: dict[int, Line] = {}

@@ -12,10 +12,12 @@ from hil.bench.drivers.entries import InstrumentEntry
 from hil.bench.envelope import Envelope
 from hil.registers.schema import RegisterMap
 
-__all__ = ["Condition", "GuardPlan", "GuardedDevice", "Times"]
+__all__ = ["LOG", "Condition", "GuardPlan", "GuardedDevice", "Times"]
 
 # So that one that is late, or a request between two of them, is not taken for silence.
 BEATS = 10
+# Beside the journal: what the guard could not write into it.
+LOG = ".guard.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Times:
     retry_s : how long an unproven device is told again; longest stay of a guard whose runner
         neither ends nor lets go
     pause_s : first pause between two tries, which doubles up to `longest_pause_s`
+    own_s : for another run, or its guard, to let go of a device
     arm_s : for the guard to start and to reach every device once
     """
 
@@ -43,6 +46,7 @@ class Times:
     retry_s: float = 600.0
     pause_s: float = 0.25
     longest_pause_s: float = 5.0
+    own_s: float = 5.0
     arm_s: float = 30.0
 
     @property
@@ -66,6 +70,7 @@ class GuardedDevice:
     held : it takes one client, or shares a serial line: the guard holds the connection and the
         runner speaks through it
     tolerance_kw : how near to the power of its safe state it must show itself
+    written : it is told its safe state; else it is only watched, or shares a line
     """
 
     name: str
@@ -77,6 +82,7 @@ class GuardedDevice:
     rated_kw: float | None = None
     held: bool = False
     tolerance_kw: float = math.inf
+    written: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ full must not keep a device from its safe state.
 
 from __future__ import annotations
 
+import os
 import pickle
 import queue
 import signal
@@ -16,27 +17,29 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from hil.bench.clock import WallClock
 from hil.bench.connecting import LineSpec
 from hil.bench.drivers.opening import Means
+from hil.bench.guard_arming import Readings, first_looks, own
 from hil.bench.guard_hand import Hand
+from hil.bench.guard_journal import GuardJournal
 from hil.bench.guard_link import LinkEnded, Message, receive, send
 from hil.bench.guard_place import HeldPlace
-from hil.bench.guard_plan import GuardPlan
+from hil.bench.guard_plan import LOG, GuardPlan
 from hil.bench.guard_watch import Watch
-from hil.bench.journal import EntryKind, Journal
 from hil.bench.line import Line
-from hil.bench.proof import Proof, read_once
+from hil.bench.proof import Proof
 from twin.errors import InputProblems
 
 __all__ = ["GuardProcess", "main"]
 
-TURN_S = 1.0  # the longest wait for anything
+TURN_S = 1.0  # the longest wait for an event
 ENDED = "the runner ended without a word"
 
 
@@ -67,18 +70,6 @@ class _Gone:
     """The runner's side of the link is closed."""
 
 
-class GuardJournal(Journal):
-    """A journal that never keeps its writer from acting."""
-
-    def record(self, entry: EntryKind, device: str, **what: object) -> int:
-        """Append an entry; where that fails say so on stderr, and go on."""
-        try:
-            return super().record(entry, device, **what)
-        except OSError as error:
-            sys.stderr.write(f"journal: {error}: {entry} {device} {what}\n")
-            return 0
-
-
 class GuardProcess:
     """The guard.
 
@@ -90,7 +81,7 @@ class GuardProcess:
 
     def __init__(self, link: socket.socket, plan: GuardPlan) -> None:
         self.link, self.plan, self.times = link, plan, plan.times
-        self.journal = GuardJournal(plan.journal, "guard")
+        self.journal = GuardJournal(plan.journal)
         self.events: queue.SimpleQueue[Message | _Proven | _Trip | _Lost | _Gone] = (
             queue.SimpleQueue()
         )
@@ -99,6 +90,7 @@ class GuardProcess:
         self.gone = self.yielded = False
         self.beat_s = self.acted_s = self.proven_s = time.monotonic()
         self.proofs: dict[str, Proof] = {}
+        self.owned = ExitStack()
         self.places: dict[str, HeldPlace] = {}
         self.hands: dict[str, Hand] = {}
         for device in plan.devices:
@@ -106,8 +98,10 @@ class GuardProcess:
             if at not in self.places:
                 self.places[at] = HeldPlace(device.line, self._tripped)
             self.hands[device.name] = Hand(
-                device, self.places[at], self.journal, self.times, self._tripped
-            )
+                device, [c for c in plan.conditions if c.of == device.name], self.places[at],
+                self.journal, self.times, self._tripped,
+            )  # fmt: skip
+        self.written = {n: h for n, h in self.hands.items() if h.plan.written}
         self.watch = Watch(
             plan, self.hands, Means(WallClock(), line=self._line), self.trip_soon,
             lambda device, why: self.events.put(_Lost(device, why)),
@@ -124,7 +118,7 @@ class GuardProcess:
     # -- the whole life ------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Arm, guard, act, prove, end."""
+        """Arm, guard, act, prove, end; the devices are its own until the process ends."""
         if not self._arm():
             return
         threading.Thread(target=self._listen, name="link", daemon=True).start()
@@ -135,7 +129,7 @@ class GuardProcess:
 
     def _done(self) -> bool:
         """Whether all is proven or given up and the runner writes no more."""
-        if len(self.proofs) < len(self.hands) or not (self.finishing or self.reason):
+        if len(self.proofs) < len(self.written) or not (self.finishing or self.reason):
             return False
         if self.gone or self.yielded:
             return True
@@ -144,32 +138,26 @@ class GuardProcess:
             self.journal.record("note", "", text="the runner neither ends nor lets go")
             return True
         if now_s - self.proven_s >= self.times.watch_s:
-            # What was under way in the runner when the guard acted may have come after it.
             self._secure(self.reason or ENDED, told=True)
         return False
 
     def _arm(self) -> bool:
-        """Reach every device and instrument once; tell the runner."""
-        found: list[list[str]] = []
-        readings = {}
-        asked = {
-            name: hand.thread.submit(read_once, hand.device, hand.plan.tolerance_kw)
-            for name, hand in self.hands.items()
-        }
-        for name, future in asked.items():
-            proof = future.result()
-            readings[name] = dict(proof.values)
-            if not proof.values:
-                found.append([name, proof.why])
-        found += self.watch.open()
+        """Own and reach everything once; tell the runner."""
+        found = own(self.plan, self.owned)
+        readings: Readings = {}
+        if not found:
+            readings, found = first_looks(self.hands, self.watch)
         if found:
-            send(self.link, kind="refused", found=found)
+            self._tell(kind="refused", found=found)
             return False
         self.journal.record(
-            "note", "", text="guard armed", devices=list(self.hands), readings=readings,
+            "note", "", text="guard armed", devices=list(self.written), readings=readings,
             heartbeat_s=self.times.heartbeat_s,
         )  # fmt: skip
-        send(self.link, kind="armed")
+        try:
+            send(self.link, kind="armed")
+        except LinkEnded:
+            return False  # before the first write
         return True
 
     def _turn(self) -> None:
@@ -209,6 +197,7 @@ class GuardProcess:
 
     def _take(self, event: Message | _Proven | _Trip | _Lost | _Gone) -> None:
         if isinstance(event, _Gone):
+            self._let_go()
             self.gone = True
             if not self.finishing:
                 self.trip(ENDED)
@@ -217,21 +206,38 @@ class GuardProcess:
         elif isinstance(event, _Lost):
             self._leave(self.hands[event.device], event.why)
         elif isinstance(event, _Proven):
-            self.hands[event.proof.device].securing = False
-            self.proofs[event.proof.device] = event.proof
-            self.proven_s = time.monotonic()
-            self._tell(kind="proof", **_row(event.proof))
+            self._proven(event.proof)
         elif event["kind"] == "beat":
             self._tell(kind="alive", number=event["number"])
         elif event["kind"] == "call":
             place = self.places[event["place"]]
             place.thread.submit(self._answer, place, event)
         elif event["kind"] == "finish":
-            self._finish(event["why"])
+            self._finish(event["why"], event["told"])
         elif event["kind"] == "yielded":
+            self._let_go()
             self.yielded = True
         elif event["kind"] == "abort":
             self.trip(event["why"])
+
+    def _proven(self, proof: Proof) -> None:
+        hand = self.hands[proof.device]
+        hand.securing = False
+        again, hand.again = hand.again, False
+        if again and proof.safe:  # what was given up has had its time
+            self._secure_one(hand, self.reason or ENDED, told=True)
+            return
+        self.proofs[proof.device] = proof
+        self.proven_s = time.monotonic()
+        self._tell(kind="proof", **_row(proof))
+
+    def _let_go(self) -> None:
+        """Prove everything once more after the runner's last word.
+
+        What it had under way when the guard acted may have come to a device after that.
+        """
+        if self.reason is not None and not (self.gone or self.yielded):
+            self._secure(self.reason, told=True)
 
     def trip(self, why: str) -> None:
         """Bring every device to its safe state; the first reason counts."""
@@ -248,11 +254,13 @@ class GuardProcess:
         """Trip from any thread or signal handler."""
         self.events.put(_Trip(why))
 
-    def _finish(self, why: str) -> None:
-        """Check by reading back what the runner has told already."""
+    def _finish(self, why: str, told: Collection[str]) -> None:
+        """Check by reading back what the runner has told already, and tell the rest."""
         if self.reason is None and not self.finishing:
             self.finishing, self.acted_s = True, time.monotonic()
-            self._secure(why, told=True)
+            self.proofs.clear()
+            for name, hand in self.written.items():
+                self._secure_one(hand, why, name in told)
 
     def _leave(self, hand: Hand, why: str) -> None:
         """Take a device that is lost out of the runner's hands, and make it safe by itself."""
@@ -265,14 +273,16 @@ class GuardProcess:
 
     def _secure(self, why: str, told: bool) -> None:
         self.proofs.clear()
-        for hand in self.hands.values():
+        for hand in self.written.values():
             self._secure_one(hand, why, told)
 
     def _secure_one(self, hand: Hand, why: str, told: bool) -> None:
-        if not hand.securing:  # else it is under way, and its proof will come
-            hand.securing = True
-            future = hand.thread.submit(hand.secure, why, told)
-            future.add_done_callback(self._secured(hand))
+        if hand.securing:
+            hand.again = True
+            return
+        hand.securing = True
+        future = hand.thread.submit(hand.secure, why, told)
+        future.add_done_callback(self._secured(hand))
 
     def _secured(self, hand: Hand) -> Callable[[Future[Proof]], None]:
         def done(future: Future[Proof]) -> None:
@@ -290,10 +300,8 @@ class GuardProcess:
         self._tell(kind="result", **place.answer(message))
 
     def _tell(self, **message: Any) -> None:
-        try:
+        with suppress(LinkEnded):  # which the listener hears as well
             send(self.link, **message)
-        except LinkEnded:
-            self.gone = True
 
     def _end(self) -> None:
         unproven = [p.device for p in self.proofs.values() if not p.safe]
@@ -330,6 +338,11 @@ def main() -> None:
         signal.SIGTERM, lambda number, frame: guard.trip_soon("the guard was told to end")
     )
     guard.run()
+    sys.stderr.flush()
+    log = plan.journal.with_suffix(LOG)
+    if log.is_file() and log.stat().st_size == 0:
+        log.unlink()
+    os._exit(0)  # whatever a hanging disk or line still holds
 
 
 if __name__ == "__main__":

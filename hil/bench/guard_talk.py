@@ -156,12 +156,12 @@ class Talk:
             self._calls.pop(number, None)
         raise AssertionError("unreachable")
 
-    def finish(self, why: str) -> None:
-        """Say that the safe state was told and is to be proven; raises GuardLost."""
+    def finish(self, why: str, told: Collection[str]) -> None:
+        """Say which devices took their safe state, to be proven; raises GuardLost."""
         with suppress(queue.Empty):
             while self._proofs.get_nowait() is not ENDED:  # of devices that were lost long ago
                 pass
-        self._say(kind="finish", why=why)
+        self._say(kind="finish", why=why, told=list(told))
 
     def yielded(self) -> None:
         """Say that the runner writes no more; raises GuardLost."""

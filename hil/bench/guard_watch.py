@@ -86,11 +86,11 @@ class Watch:
         blind_s = self.plan.times.blind_s
         for name, hand in self.hands.items():
             silent_s = now_s - hand.seen_s
-            if hand.left:
+            if hand.left or not (hand.plan.written or hand.conditions):
                 continue
             if silent_s > blind_s:
                 why = f"{name} shows nothing for {silent_s:.1f} s"
-                if self.plan.lost_alone and not self._of(name):
+                if self.plan.lost_alone and not hand.conditions:
                     self.lost(name, why)
                 else:
                     self.trip(why)
@@ -117,7 +117,7 @@ class Watch:
 
     def _device(self, name: str, hand: Hand) -> None:
         try:
-            for why in hand.look(self._of(name)):
+            for why in hand.look():
                 self.trip(f"interlock: {why}")
         except BenchError:
             pass  # not seen; `look` counts for how long

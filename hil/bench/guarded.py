@@ -60,13 +60,21 @@ def plan_of(
     ----------
     file : checked
     journal : that runner and guard share
-    names : devices that take part; None: all. What is only read is not guarded
+    names : devices that take part; None: all. Of what is only read the guard sees what the
+        interlock needs, whether it takes part or not
     lost_alone : as `GuardPlan`
     """
-    asked = chosen(file, names)
-    held = _held(file, asked)
-    mine = [e for e in asked if e.limits is not None or e.place in held]
-    known = {e.name for e in mine}
+    asked = {e.name for e in chosen(file, names)}
+    written = {e.name for e in file.devices if e.name in asked and e.limits is not None}
+    needed = written | {one.device for one in file.interlock}
+    # A serial line has one master, and what shares a connection with a device that takes one
+    # client shares that client: the guard holds it.
+    single = {e.place for e in file.devices if e.transport == "rtu" or e.single_client}
+    held = {e.place for e in file.devices if e.name in needed and e.place in single}
+    mine = [
+        e for e in file.devices
+        if e.name in needed or (e.name in asked and e.place in held)
+    ]  # fmt: skip
     section = file.guard
     times = Times(
         section.heartbeat_s, section.watch_s, section.blind_s, section.settle_s,
@@ -74,31 +82,21 @@ def plan_of(
     )  # fmt: skip
     return GuardPlan(
         journal.absolute(),
-        tuple(_guarded_device(entry, entry.place in held) for entry in mine),
+        tuple(_guarded_device(e, e.place in held, e.name in written) for e in mine),
         times,
-        tuple(_condition(one) for one in file.interlock if one.instrument or one.device in known),
+        tuple(_condition(one) for one in file.interlock),
         file.instruments,
         lost_alone,
     )
 
 
-def _held(file: BenchFile, asked: Collection[DeviceEntry]) -> set[str]:
-    """Return the places whose connection the guard holds.
-
-    A serial line has one master, and what shares a connection with a device that takes one
-    client shares that client. Where nothing can be written there is no guard.
-    """
-    single = {e.place for e in file.devices if e.transport == "rtu" or e.single_client}
-    return {e.place for e in asked if e.limits is not None and e.place in single}
-
-
-def _guarded_device(entry: DeviceEntry, held: bool) -> GuardedDevice:
+def _guarded_device(entry: DeviceEntry, held: bool, written: bool) -> GuardedDevice:
     one = entry.register_map()
     limits = entry.limits
     return GuardedDevice(
         entry.name, one.kind, one, entry.spec(),
         NOTHING if limits is None else limits.envelope(),
-        {} if limits is None else dict(entry.safe_state), rated_kw=entry.rated_kw, held=held,
+        dict(entry.safe_state), rated_kw=entry.rated_kw, held=held, written=written,
     )  # fmt: skip
 
 
@@ -133,7 +131,7 @@ def guarded(
     Raises
     ------
     InputProblems : the guard cannot reach a device or an instrument of the interlock
-    RunBroken : at the end of a run that was well, where a device is not proven safe
+    RunBroken : at the end, where a device is not proven to be at its safe state
     """
     entries = chosen(file, names)
     writing = [e for e in entries if e.limits is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hil.bench.errors import Garbage, Refused
 from hil.bench.line import Speaking
 
-__all__ = ["identity_of"]
+__all__ = ["NAMES", "identity_of"]
 
 ENCAPSULATED, MEI = 43, 14
 BASIC, REGULAR = 1, 2

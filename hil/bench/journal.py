@@ -35,7 +35,9 @@ class Journal:
 
     ========== ==================================================================
     write      about to be sent: ``point`` or ``table`` and ``address``, ``words``,
-               ``value``, ``wanted``, ``unit``, ``at_s`` (the device's clock)
+               ``value``, ``wanted``, ``unit``, ``at_s`` (the device's clock); of a
+               set-point ``setpoint``, ``ordered`` in the twin's unit, and ``at_twin``:
+               the same at the twin's size
     answer     what became of write ``of``: ``outcome``, ``code``, ``error``
     limit_cut  ``wanted`` became ``value`` by ``rule``
     safe_state the device is told its safe state, because of ``reason``

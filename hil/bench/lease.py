@@ -17,6 +17,8 @@ from hil.bench.schema import Lease as LeaseEntry
 
 __all__ = ["LeaseRefused", "Timers"]
 
+# How long a device may take to show what it took, and between two looks (ours) [s].
+SHOWN_S, PAUSE_S = 3.0, 0.1
 LONGEST_NUMBER = 255  # a heartbeat counts up to this and begins again; every register holds it
 
 
@@ -57,15 +59,9 @@ class Timers:
     def arm(self) -> None:
         """Set the lease and tell the first heartbeat; raises LeaseRefused and LineError."""
         if self.lease is not None:
-            point = self.lease.point
-            self._found = self._shown(point)
-            self._write(point, self.lease.value)
-            shown = self._shown(point)
-            scale = self.device.map.point(point).scale
-            if shown is not None and abs(shown - self.lease.value) > 0.501 * scale:
-                raise LeaseRefused(
-                    f"{self.device.name}: {point} shows {shown:g}, not {self.lease.value:g}"
-                )
+            self._found = self._shown(self.lease.point)
+            self._write(self.lease.point, self.lease.value)
+            self._await(self.lease.point, self.lease.value)
         self._due_s = self._now_s()
         self.refresh()
 
@@ -92,6 +88,16 @@ class Timers:
         except BenchError as error:
             text = f"{self.lease.point} keeps {self.lease.value:g}"
             self.device.journal.record("note", self.device.name, text=text, why=str(error))
+
+    def _await(self, point: str, value: float) -> None:
+        """Wait until a point shows a value, where it can be read at all."""
+        clock, scale = self.device.clock, self.device.map.point(point).scale
+        limit_s = clock.now_s() + SHOWN_S
+        while (shown := self._shown(point)) is not None and abs(shown - value) > 0.501 * scale:
+            if clock.now_s() >= limit_s:
+                text = f"{point} shows {shown:g} and not {value:g}, {SHOWN_S:g} s after it took it"
+                raise LeaseRefused(f"{self.device.name}: {text}")
+            clock.sleep(PAUSE_S)
 
     def _shown(self, point: str) -> float | None:
         if "r" not in self.device.map.point(point).access:

@@ -83,8 +83,8 @@ class _Raw(ModbusPDU):
 
     @classmethod
     def calculateRtuFrameSize(cls, data: bytes) -> int:  # noqa: N802
-        """Return that all which came is the frame; its checksum decides."""
-        return len(data)
+        """Return the size of the answer, 0 while too little of it is there."""
+        return answers.size_of_rtu(data)
 
 
 class Wire:
@@ -258,13 +258,15 @@ class Line:
     def write(self, table: TableName, address: int, words: Sequence[int]) -> None:
         """Write registers or bits with one request: functions 5 and 6 for one, 15 and 16 for more.
 
+        Where the line says ``multiple_only`` it is always 15 and 16.
+
         Raises LineDown, NoAnswer, Garbage, Refused. After NoAnswer and Garbage it is not known
         whether the device took it.
         """
         if table not in ("coil", "holding") or len(words) == 0:
             raise ValueError(f"{len(words)} words to table {table}")
         bits = table == "coil"
-        if len(words) == 1:
+        if len(words) == 1 and not self.spec.multiple_only:
             second = (ON if words[0] else OFF) if bits else words[0]
             function = 5 if bits else 6
             data = struct.pack(">HH", address, second)

@@ -15,12 +15,12 @@ from hil.bench.clock import Clock
 from hil.bench.device import BenchDevice, Value
 from hil.bench.errors import LineError
 from hil.bench.meanings import to_twin
+from hil.bench.provable import RELEASE
 
-__all__ = ["Proof", "doubts", "prove", "read_once"]
+__all__ = ["Proof", "doubts", "prove", "proving", "read_once"]
 
 # A default where a bench file states none: of the greatest power the bench allows (ours).
 TOLERANCE = 0.02
-RELEASE = "release"
 CAP = "limit_kw"
 TWIN = ("power_kw", "remote")
 
@@ -64,13 +64,17 @@ def prove(
         clock.sleep(confirm_s)
 
 
-def read_once(device: BenchDevice, tolerance_kw: float) -> Proof:
-    """Return what one reading says."""
+def proving(device: BenchDevice) -> list[str]:
+    """Return the points that are read to prove a safe state."""
     readings = device.meanings.readings
     names = [n for n in device.safe_state if "r" in device.map.point(n).access]
-    names += [readings[n] for n in TWIN if n in readings and readings[n] not in names]
+    return names + [readings[n] for n in TWIN if n in readings and readings[n] not in names]
+
+
+def read_once(device: BenchDevice, tolerance_kw: float) -> Proof:
+    """Return what one reading says."""
     try:
-        samples = device.read(names)
+        samples = device.read(proving(device))
     except LineError as error:
         return Proof(device.name, False, {}, str(error))
     values = {n: s.value for n, s in samples.items()}
@@ -96,7 +100,8 @@ def doubts(
             continue  # a switch that springs back: `remote` says what became of it
         shown, step = values[name], device.map.point(name).scale
         if not isinstance(shown, float) or abs(shown - wanted) > 0.501 * step + 1e-6 * abs(wanted):
-            yield f"{name} shows {shown}, not {wanted:g}"
+            told = f"{shown:g}" if isinstance(shown, float) else str(shown)
+            yield f"{name} shows {told}, not {wanted:g}"
     released = any(setpoint.get(name) == RELEASE for name in device.safe_state)
     twin = _twin(device, values)
     if released and twin.get("remote", 0.0) != 0.0:
@@ -127,8 +132,16 @@ def _power_doubts(device: BenchDevice, shown: float | None, tolerance_kw: float)
         tolerance_kw = TOLERANCE * max(abs(envelope.power_low_kw), abs(envelope.power_high_kw))
     low, high = band
     if shown is None or not low - tolerance_kw <= shown <= high + tolerance_kw:
-        allowed = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        yield f"power shows {shown} kW, not {allowed} kW (+- {tolerance_kw:g})"
+        power = "no power" if shown is None else f"{shown:g} kW"
+        yield f"it shows {power}, not {_band(low, high)} kW (+- {tolerance_kw:g})"
+
+
+def _band(low: float, high: float) -> str:
+    if low == high:
+        return f"{low:g}"
+    if math.isinf(high):
+        return f"{low:g} or more"
+    return f"{high:g} or less" if math.isinf(low) else f"{low:g} to {high:g}"
 
 
 def safe_power_kw(device: BenchDevice) -> tuple[float, float] | None:

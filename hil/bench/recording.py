@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from hil.registers.schema import TableName
 from twin.errors import InputProblems, Problem
 
-__all__ = ["COLUMNS", "Block", "RecordedWrite", "Recording", "load_recording"]
+__all__ = ["COLUMNS", "TABLES", "Block", "RecordedWrite", "Recording", "load_recording"]
 
 F8 = NDArray[np.float64]
 COLUMNS = ("time_s", "event", "table", "address", "words", "point", "value")
@@ -89,13 +89,6 @@ class Recording:
     writes: list[RecordedWrite] = field(default_factory=list)
     references: dict[str, tuple[F8, F8]] = field(default_factory=dict)
     nameplate: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def span_s(self) -> float:
-        """Return the time from the first to the last event that has one [s]."""
-        times = [t for b in self.blocks for t in (b.time_s[0], b.time_s[-1])]
-        times += [t for r, _ in self.references.values() for t in (r[0], r[-1])]
-        return float(max(times) - min(times)) if times else 0.0
 
 
 def load_recording(path: Path) -> Recording:

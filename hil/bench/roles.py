@@ -12,6 +12,9 @@ Power is positive INTO the grid; time is the bench's clock (`hil.bench.clock`) [
     ├── InstrumentGarbage    an answer that says nothing
     ├── InstrumentRefused    it said no: an exception, an entry in its error queue
     └── NobodyAnswered       the person did not answer in time
+
+What moves a source or a relay also raises `hil.bench.errors.Forbidden` on a bench that runs dry:
+nothing was sent then.
 """
 
 from __future__ import annotations

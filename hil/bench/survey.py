@@ -65,40 +65,48 @@ class Survey:
         return not any(f.wrong for f in self.findings)
 
 
-def survey(device: BenchDevice, expected: Mapping[str, float] | None = None) -> Survey:
+def survey(
+    device: BenchDevice,
+    expected: Mapping[str, float] | None = None,
+    itself: Mapping[str, str] | None = None,
+) -> Survey:
     """Return what a device shows; never raises for what the device does, and writes nothing.
 
     Parameters
     ----------
     expected : by column of the nameplate what the bench file says, such as ``rated_kw``
+    itself : what the bench file says that the device must say of itself
     """
-    findings: list[Finding] = []
-    identity: dict[str, str] = {}
     samples: dict[str, Sample] = {}
-    line = device.line.name
-    try:
-        identity = device.identity()
-        if not identity:
-            findings.append(Finding(False, "43/14", "says nothing of itself: refused"))
-    except LineDown as error:
-        return Survey(device.name, line, {}, {}, (Finding(True, "line", str(error)),))
-    except LineError as error:
-        findings.append(Finding(False, "43/14", str(error)))
-    findings += _who(device, identity)
-    for place, text in _read(device, samples):
-        findings.append(Finding(True, place, text))
+    findings = [Finding(True, place, text) for place, text in _read(device, samples)]
+    identity: dict[str, str] = {}
+    # Some devices hang up when they are asked who they are; one that shows nothing is not asked.
+    if samples:
+        try:
+            identity = device.identity()
+            if not identity:
+                findings.append(Finding(False, "43/14", "says nothing of itself: refused"))
+        except LineError as error:
+            findings.append(Finding(False, "43/14", str(error)))
+        findings += _who(device, identity, {} if itself is None else itself)
     plate = {} if expected is None else expected
     for point in device.map.points:
         sample = samples.get(point.name)
         if sample is not None:
             findings += _strange(device, point, sample, plate)
-    return Survey(device.name, line, identity, samples, tuple(findings))
+    return Survey(device.name, device.line.name, identity, samples, tuple(findings))
 
 
-def _who(device: BenchDevice, identity: Mapping[str, str]) -> Iterator[Finding]:
+def _who(
+    device: BenchDevice, identity: Mapping[str, str], itself: Mapping[str, str]
+) -> Iterator[Finding]:
+    for key, wanted in itself.items():
+        if identity.get(key) != wanted:
+            said = repr(identity[key]) if key in identity else "nothing"
+            yield Finding(True, "43/14", f"{key} is {said}; the bench file says {wanted!r}")
     known = device.map.identity
     for key, expected in (("vendor", known.vendor), ("product", known.product)):
-        if key in identity and identity[key] != expected:
+        if key not in itself and identity.get(key, expected) != expected:
             text = f"{key} {identity[key]!r}; map {device.map.name} is of {expected!r}"
             yield Finding(False, "43/14", text)
 
@@ -195,7 +203,7 @@ def _hint(device: BenchDevice, point: WirePoint, sample: Sample, wanted: float) 
             other = decode(one, device.map.order, sample.words)
         if isinstance(other, float) and _same(other, wanted, point):
             return f"; order {order} instead of {own} would give it"
-    if isinstance(sample.value, float) and sample.value > 0.0 and wanted > 0.0:
+    if isinstance(sample.value, float) and 0.0 < sample.value < math.inf and wanted > 0.0:
         exponent = math.log10(sample.value / wanted)
         if round(exponent) != 0 and abs(exponent - round(exponent)) < SAME:
             return f"; that is {10.0 ** round(exponent):g} times as much"

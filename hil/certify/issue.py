@@ -36,7 +36,7 @@ from hil.certify.statement import (
     TestResult,
     inline,
 )
-from hil.certify.verify import evidence_flaws, files_of, statement_of_payload
+from hil.certify.verify import evidence_flaws, names_below, statement_of_payload
 from twin.errors import InputProblems, Problem
 
 __all__ = ["countersign", "issue", "statement_of"]
@@ -108,7 +108,7 @@ def _record(folder: Path) -> CertificationRecord:
 def _unfit(record: CertificationRecord, folder: Path) -> Iterator[Problem]:
     """Yield where the folder is not what the record says, or must not be handed out."""
     said = {f.path: f.sha256 for f in record.evidence if f.path not in MADE}
-    there = [name for name in files_of(folder) if name not in (*MADE, RECORD_FILE)]
+    there = [name for name in names_below(folder) if name not in (*MADE, RECORD_FILE)]
     for name in sorted({*said, *there}):
         path = folder / name
         if name not in said:
@@ -203,7 +203,7 @@ def _subjects(record: CertificationRecord, folder: Path) -> Iterator[Resource]:
         digest={"sha256": device.map_sha256},
         annotations={ROLE: "register_map"},
     )
-    for name in files_of(folder):
+    for name in names_below(folder):
         if name == CERTIFICATE_FILE:
             continue
         path = folder / name

@@ -76,8 +76,8 @@ def new_pair(name: str, directory: Path) -> KeyFiles:
     )
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        _write(public, pem, 0o644)  # first: where it fails, no private key is left behind
         _write(private, signer.private_bytes, 0o600)
-        _write(public, pem, 0o644)
     except OSError as error:
         said = error.strerror or str(error)
         raise InputProblems([Problem(str(directory), "folder", said, "one to write to")]) from None

@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 __all__ = [
-    "Comparison", "Limit", "Measurement", "Outcome", "Path", "Taken", "Value", "worst",
+    "Comparison", "Limit", "Measurement", "Outcome", "Path", "Taken", "Value", "verdict",
+    "worst",
     "worst_taken",
 ]  # fmt: skip
 
@@ -42,6 +43,17 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     'not_applicable'
     """
     return max(outcomes, key=_SEVERITY.index, default=Outcome.NOT_APPLICABLE)
+
+
+def verdict(taken: Iterable[Taken]) -> Outcome:
+    """Return the worst of some measurements.
+
+    One that does not apply to the device takes no part, unless none does; one that could not be
+    taken for lack of an instrument does, so that nothing passes by lack of instruments.
+    """
+    every = list(taken)
+    part = [t.outcome for t in every if t.outcome is not Outcome.NOT_APPLICABLE or t.lacking]
+    return worst(part or [t.outcome for t in every])
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +154,9 @@ class Measurement:
         """Return the measurement with a value."""
         return Taken(self, self.judge(value, uncertainty), value, uncertainty, path, note)
 
-    def untaken(self, outcome: Outcome, reason: str) -> Taken:
+    def untaken(self, outcome: Outcome, reason: str, lacking: bool = False) -> Taken:
         """Return the measurement without one: not applicable, or broken off."""
-        return Taken(self, outcome, None, None, None, reason)
+        return Taken(self, outcome, None, None, None, reason, lacking)
 
 
 def _beyond(excess: float, uncertainty: float) -> Outcome:
@@ -164,6 +176,7 @@ class Taken:
     value, uncertainty : in its unit, None where none was taken
     path : how the value came about
     note : a reason, or what a person should know
+    lacking : not applicable because the bench lacks an instrument, not because of the device
     """
 
     declared: Measurement
@@ -172,6 +185,7 @@ class Taken:
     uncertainty: float | None = None
     path: Path | None = None
     note: str = ""
+    lacking: bool = False
 
     def row(self) -> dict[str, object]:
         """Return it as JSON can hold it."""
@@ -183,6 +197,7 @@ class Taken:
             "grade": d.grade, "needs": d.needs, "outcome": self.outcome.value,
             "value": self.value, "uncertainty": self.uncertainty,
             "path": None if self.path is None else asdict(self.path), "note": self.note,
+            "lacking": self.lacking,
         }  # fmt: skip
 
     @classmethod
@@ -201,6 +216,7 @@ class Taken:
             row["uncertainty"],  # type: ignore[arg-type]
             Path(**path) if isinstance(path, dict) else None,
             str(row["note"]),
+            bool(row.get("lacking", False)),
         )
 
 

@@ -116,10 +116,12 @@ def _header(record: CertificationRecord) -> str:
     passed, failed = counts["pass"], counts["fail"]
     open_, idle = counts["inconclusive"], counts["not_applicable"]
     failures = both("card.failed", n=failed) if failed > 0 else both("card.none_failed")
+    unsafe = [p.id for p in record.procedures if safe_state_of(p) is Outcome.FAIL]
+    outcome = Outcome.FAIL if unsafe else record.outcome  # as the certificate has it
     rests = record.subject.evidence
     cards = [
-        _card(both("card.outcome"), both(f"outcome.{record.outcome.value}"), failures,
-              MARKS[record.outcome.value]),
+        _card(both("card.outcome"), both(f"outcome.{outcome.value}"), failures,
+              MARKS[outcome.value]),
         _card(both("card.rests"), both(f"evidence.{rests}"), Both(*(record.subject.time,) * 2), ""),
         _card(both("card.passed"), Both(*(f"{passed} / {passed + failed + open_}",) * 2),
               both("card.figures", n=counts["figure"]), ""),
@@ -130,6 +132,10 @@ def _header(record: CertificationRecord) -> str:
     if record.subject.time.startswith(COMPRESSED):
         lines.insert(1, both("rests.compressed"))
     told = "".join(f"<div>{line.html()}</div>" for line in lines)
+    if unsafe:
+        told = (
+            f'<p class="broken">{both("safe.doubtful", where=", ".join(unsafe)).html()}</p>{told}'
+        )
     return (
         f"<h1>{Both(record.title_zh, record.title).html()}</h1>"
         f'<p class="subtitle">{escape(record.subject.name)} · {span.html()}</p>'

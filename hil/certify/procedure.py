@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hil.certify.measurement import Measurement, Path, Value
+from hil.certify.measurement import Measurement, Path, Taken, Value
 from hil.certify.subject import Subject
 
 __all__ = ["Context", "Procedure", "Series", "Step", "Suite"]
@@ -27,12 +27,14 @@ class Context(Protocol):
     ----------
     subject : the device under test
     seed : of whatever is drawn
+    taken : by measurement what was taken, in order
     carried : what earlier steps of the procedure left for later ones; JSON only, since a
         resumed run reads it from the evidence
     """
 
     subject: Subject
     seed: int
+    taken: dict[str, list[Taken]]
     carried: dict[str, object]
 
     def wants(self, id: str) -> bool:
@@ -53,6 +55,10 @@ class Context(Protocol):
 
     def doubt(self, id: str, reason: str) -> None:
         """Say that a measurement could not be decided, and why: it is inconclusive."""
+        ...
+
+    def inner(self, declared: Sequence[Measurement]) -> Context:
+        """Return a context with other measurements and the same evidence, for acts of others."""
         ...
 
     def series(self, name: str, *columns: str) -> Series:

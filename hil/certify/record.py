@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.certify.evidence import EvidenceFile, write_json
-from hil.certify.measurement import Outcome, Taken, worst
+from hil.certify.measurement import Outcome, Taken, verdict
 
 __all__ = [
     "RECORD_FILE", "CertificationRecord", "InstrumentRecord", "ProcedureRecord", "StepRecord",
@@ -110,8 +110,8 @@ class ProcedureRecord:
 
     @property
     def outcome(self) -> Outcome:
-        """The worst of its measurements."""
-        return worst(m.outcome for m in self.measurements)
+        """The verdict of its measurements."""
+        return verdict(self.measurements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,8 @@ class CertificationRecord:
 
     @property
     def outcome(self) -> Outcome:
-        """The worst of its procedures."""
-        return worst(p.outcome for p in self.procedures)
+        """The verdict of all measurements."""
+        return verdict(m for p in self.procedures for m in p.measurements)
 
     @property
     def counts(self) -> dict[str, int]:

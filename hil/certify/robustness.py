@@ -74,6 +74,7 @@ def run(
     watch: Sequence[tuple[int, int, int]] = (),
     inside: Callable[[], Mapping[str, float]] | None = None,
     patience_s: float = 1.0,
+    tap: Callable[[bool, bytes], None] | None = None,
 ) -> list[Finding]:
     """Attack a device on Modbus TCP and return everything that it did wrong.
 
@@ -85,12 +86,13 @@ def run(
     watch : function, first address and count of reads whose answers must not change
     inside : what the process under test says of itself: ``rss_mib``, ``threads``, ``files``
     patience_s : how long a good request may take
+    tap : told of the bytes of attacks (True) and of what came back
 
     Raises ConnectionError where the device does not answer a good request to begin with.
     """
     aimed = Target(address, port, unit) if target is None else target
     wanted = [c for c in cases(aimed) if c.side == "server" and _in(c, numbers)]
-    judge = _Judge(aimed, others, watch, inside, patience_s)
+    judge = _Judge(aimed, others, watch, inside, patience_s, tap)
     found: list[Finding] = []
     for case in wanted:
         for attack in case.frames:
@@ -114,8 +116,10 @@ class _Judge:
         watch: Sequence[tuple[int, int, int]],
         inside: Callable[[], Mapping[str, float]] | None,
         patience_s: float,
+        tap: Callable[[bool, bytes], None] | None,
     ) -> None:
         self.target, self.watch, self.patience_s = target, watch, patience_s
+        self.tap = tap
         self.inside = inside
         if not self._asks_well():
             raise ConnectionError(f"{target.address}:{target.port} does not answer a good request")
@@ -161,6 +165,8 @@ class _Judge:
             seen = _Seen([])
             try:
                 for piece in attack.pieces:
+                    if self.tap is not None:
+                        self.tap(True, piece)
                     one.sendall(piece)
                     if attack.pause_s > 0.0:
                         time.sleep(attack.pause_s)
@@ -176,7 +182,7 @@ class _Judge:
             # What may stay open without an answer is not waited for long.
             wait_s = BREAK_S if May.BREAK in attack.may else self.patience_s
             if not attack.reset:
-                _listen(one, seen, wait_s)
+                _listen(one, seen, wait_s, self.tap)
             return seen
 
     def _wrong(self, attack: Attack, seen: _Seen) -> Iterator[str]:
@@ -230,7 +236,9 @@ def _connect(target: Target, patience_s: float) -> socket.socket:
     return one
 
 
-def _listen(one: socket.socket, seen: _Seen, wait_s: float) -> None:
+def _listen(
+    one: socket.socket, seen: _Seen, wait_s: float, tap: Callable[[bool, bytes], None] | None
+) -> None:
     """Take what comes until the mark is answered, the other side closes or the time is over."""
     data, end = b"", time.monotonic() + wait_s
     while not seen.marked and (left := end - time.monotonic()) > 0.0:
@@ -244,6 +252,8 @@ def _listen(one: socket.socket, seen: _Seen, wait_s: float) -> None:
         if not part:
             seen.closed = True
             return
+        if tap is not None:
+            tap(False, part)
         data = _take(data + part, seen)
 
 

@@ -15,6 +15,7 @@ from twin.errors import InputProblems, Problem
 __all__ = ["JOURNAL_FILE", "RUN_FILE", "begin_folder", "check_folder"]
 
 RUN_FILE, JOURNAL_FILE = "run.json", "journal.jsonl"
+JOURNAL_STEM = "journal."  # a guard has a file of its own beside it
 MAP_FILE, LIMITS_FILE = "map.json", "limits.toml"
 
 
@@ -51,9 +52,15 @@ def check_folder(out: Path, resume: bool) -> None:
         if not resume:
             allowed = "a new folder, or --resume"
             raise InputProblems([Problem("--out", str(out), "holds a run", allowed)])
-    elif out.exists() and (not out.is_dir() or any(p.name != JOURNAL_FILE for p in out.iterdir())):
+    elif out.exists() and (
+        not out.is_dir() or any(not p.name.startswith(JOURNAL_STEM) for p in out.iterdir())
+    ):
         found = Problem("--out", str(out), "is there and holds no run", "a new folder")
         raise InputProblems([found])
+
+
+def _fresh(out: Path) -> bool:
+    return out.is_dir() and all(p.name.startswith(JOURNAL_STEM) for p in out.iterdir())
 
 
 def _resumed(path: Path, what: dict[str, object]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,9 +25,9 @@ from hil.certify.runfolder import begin_folder
 from hil.certify.said import instruments_of, subject_record, versions
 from hil.certify.subject import Subject
 from hil.certify.trial import Trial
-from twin.errors import InputProblems, Problem
+from twin.errors import InputProblems, Problem, RunBroken
 
-__all__ = ["certify"]
+__all__ = ["certify", "seal"]
 
 # What is a finding about device, line or instrument, and no fault of ours.
 FINDINGS = (BenchError, InstrumentError)
@@ -53,6 +54,8 @@ def certify(
         suite, device, map, seed and limits
     seed : of whatever procedures draw
     report : told of each step when it begins (outcome None) and when it has ended
+
+    The record names the evidence as it is then; `seal` does so once the subject has been left.
 
     Raises InputProblems where suite and device, or an earlier run, do not fit. KeyboardInterrupt
     leaves the device at its safe state and the finished steps on disk.
@@ -84,6 +87,16 @@ def certify(
     )
     record.write(out)
     return record
+
+
+def seal(record: CertificationRecord, out: Path) -> CertificationRecord:
+    """Return a record with the evidence as it stands, and write it.
+
+    Called once more when the subject has been left: a guard proves the safe state after the run.
+    """
+    whole = replace(record, evidence=files_of(out, leave=MADE_LATER), ended=now_iso())
+    whole.write(out)
+    return whole
 
 
 def now_iso() -> str:
@@ -178,10 +191,10 @@ class _Run:
         """Tell the safe state, a few times where the device does not take it, and read it back."""
         device, said, told = self.subject.device, "", False
         for number in range(2 * SAFE_TRIES):
-            if number > 0:  # some devices want a pause between two requests
-                self.subject.clock.sleep(SAFE_PAUSE_S)
-                time.sleep(self.subject.pace.pause_s)
             try:
+                if number > 0:  # some devices want a pause between two requests
+                    self.subject.clock.sleep(SAFE_PAUSE_S)
+                    time.sleep(self.subject.pace.pause_s)
                 if told:
                     device.read_back()
                     return "confirmed"
@@ -189,6 +202,8 @@ class _Run:
                 told = not refused
                 if refused:
                     said = f"{refused[0].point} refused with exception {refused[0].code}"
+            except RunBroken as error:
+                return f"not confirmed: {error}"
             except FINDINGS as error:
                 said = str(error)
                 self.subject.pace.slow()
@@ -216,17 +231,19 @@ class _Run:
         device_s = self.subject.clock.now_s()
         try:
             step.act(trial)
-        except FINDINGS as found:
+        except BaseException as found:
+            # What ends a run, such as a guard that has acted, ends it here as well.
+            if not isinstance(found, FINDINGS) or isinstance(found, RunBroken):
+                folder.drop()
+                raise
             error = str(found)
-        except BaseException:
-            folder.drop()
-            raise
         for name in step.takes:
             if error and trial.wants(name) and name not in trial.taken:
                 trial.doubt(name, f"broken off: {error}")
         folder.frames(self.subject.frames.take())
         every = [t for found in trial.taken.values() for t in found]
-        outcome = worst([t.outcome for t in every] + [Outcome.INCONCLUSIVE] * (error != ""))
+        outcomes = [t.outcome for t in every] + [Outcome.INCONCLUSIVE] * (error != "")
+        outcome = worst(outcomes or [Outcome.FIGURE])
         row: dict[str, object] = {
             "procedure": procedure.id, "step": step.name, "outcome": outcome.value,
             "started": started, "wall_s": round(time.monotonic() - begun_s, 3),
@@ -290,7 +307,7 @@ def _whole(
     if taken:
         return worst_taken(taken)
     if lacking:
-        return measurement.untaken(Outcome.NOT_APPLICABLE, lacking)
+        return measurement.untaken(Outcome.NOT_APPLICABLE, lacking, lacking=True)
     broken = [s.error for s in steps if s.error]
     reason = f"broken off: {broken[0]}" if broken else "no step came to it"
     return measurement.untaken(Outcome.INCONCLUSIVE, reason)

@@ -154,6 +154,17 @@ class Statement(_Part):
         """Return the SHA-256 of each file of the evidence by its path, the report's among them."""
         return {r.name: r.digest["sha256"] for r in self.subject if r.role in FILE_ROLES}
 
+    def device(self) -> dict[str, object]:
+        """Return what is said of the device: name, kind, identity, nameplate, place.
+
+        Only of a statement whose contents were held against their digests.
+        """
+        for resource in self.subject:
+            if resource.role == "device" and resource.content is not None:
+                found = json.loads(base64.b64decode(resource.content))
+                return found if isinstance(found, dict) else {}
+        return {}
+
     def said(self) -> dict[str, object]:
         """Return the statement as it is written."""
         said = self.model_dump(mode="json", by_alias=True)

@@ -59,6 +59,7 @@ class Subject:
     pace : learned while it is asked
     compressed : device time runs faster than the wall's
     bench : its file and SHA-256, for the record
+    may_write : false where the bench runs dry
     """
 
     name: str
@@ -74,6 +75,7 @@ class Subject:
     pace: Pace = field(default_factory=Pace)
     compressed: bool = False
     bench: Mapping[str, str] = field(default_factory=dict)
+    may_write: bool = True
 
     @property
     def rated_kw(self) -> float:

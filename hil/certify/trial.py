@@ -63,6 +63,14 @@ class Trial:
         if self.wants(id):
             self._keep(self._declared[id].untaken(Outcome.INCONCLUSIVE, reason))
 
+    def inner(self, declared: Sequence[Measurement]) -> Trial:
+        """Return a context with other measurements and the same evidence."""
+        there = self.subject.instruments
+        lacking = {
+            m.id: ", ".join(r for r in m.roles if there.get(r) is None) for m in declared
+        }  # fmt: skip
+        return Trial(self.subject, self.seed, declared, lacking, {}, self._folder)
+
     def series(self, name: str, *columns: str) -> Series:
         """Begin a time series."""
         return _Nowhere() if self._folder is None else self._folder.series(name, columns)

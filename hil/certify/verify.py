@@ -19,13 +19,19 @@ from pydantic import ValidationError
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
-from hil.certify.certificate import PAYLOAD_TYPE, Misspelled, good_signature, parse
+from hil.certify.certificate import (
+    CERTIFICATE_FILE,
+    PAYLOAD_TYPE,
+    Misspelled,
+    good_signature,
+    parse,
+)
 from hil.certify.evidence import sha256_of
 from hil.certify.statement import PREDICATE_TYPE, STATEMENT_TYPE, Resource, Statement
 from twin.errors import InputProblems, Problem
 
 __all__ = [
-    "Flaw", "Verification", "evidence_flaws", "files_of", "statement_of_payload", "verify",
+    "Flaw", "Verification", "evidence_flaws", "names_below", "statement_of_payload", "verify",
 ]  # fmt: skip
 
 
@@ -188,7 +194,10 @@ def _contents(statement: Statement) -> Iterator[Flaw]:
 def evidence_flaws(statement: Statement, folder: Path, certificate: Path) -> Iterator[Flaw]:
     """Yield what is missing, changed or added in the evidence."""
     said = statement.files()
-    there = files_of(folder)
+    there = names_below(folder)
+    if not set(said) & set(there):
+        yield Flaw("evidence", f"nothing of it is in {folder}")
+        return
     for name, digest in said.items():
         if not _safe(name):
             yield Flaw(name, "no name of a file within the evidence")
@@ -204,7 +213,12 @@ def evidence_flaws(statement: Statement, folder: Path, certificate: Path) -> Ite
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.exists() and one.samefile(other)
+    """Return whether a file is the certificate that is being checked, or a copy of it."""
+    if not one.is_file() or one.is_symlink():
+        return False
+    return one.samefile(other) or (
+        one.name == CERTIFICATE_FILE and one.read_bytes() == other.read_bytes()
+    )
 
 
 def _safe(name: str) -> bool:
@@ -213,7 +227,7 @@ def _safe(name: str) -> bool:
     return bool(parts) and not name.startswith("/") and ".." not in parts and "\0" not in name
 
 
-def files_of(folder: Path) -> list[str]:
+def names_below(folder: Path) -> list[str]:
     """Return everything within `folder` that is no folder, by its path relative to it."""
     names = []
     for at, directories, files in os.walk(folder, followlinks=False):

@@ -1,7 +1,7 @@
-"""The command line: ``hil serve | run | replay | poll | preflight | map``.
+"""The command line of the testbed: ``hil --help`` lists its commands.
 
-Exit status: 0 done, 1 a verdict is false or the lateness limit is passed (with ``--strict``),
-2 bad input, 3 broken off.
+Exit status: 0 done, 1 a verdict is false or the lateness limit is passed (with ``--strict``), a
+measurement failed or a certificate does not hold, 2 bad input, 3 broken off.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``hil bench check | read | schema``: look at a bench and write nothing."""
+"""``hil bench check | read | example | schema``: look at a bench and write nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,7 @@ def check(path: BenchPath, names: Devices = None, as_json: AsJson = False) -> No
     found: list[Survey] = []
     with _devices(bench, entries) as devices:
         for entry, device in zip(entries, devices, strict=True):
-            found.append(survey(device, _plate(entry)))
+            found.append(survey(device, _plate(entry), entry.identity))
             if not as_json:
                 _say(found[-1])
     seen = look_at([i for i in bench.instruments if not names or i.device in ("", *names)])
@@ -82,6 +83,12 @@ def read(path: BenchPath, names: Devices = None, as_json: AsJson = False) -> Non
         _print_json(told)
     if not whole:
         raise typer.Exit(1)
+
+
+@app.command("example")
+def example() -> None:
+    """Print a bench file to start from."""
+    sys.stdout.write(files("hil.bench").joinpath("example.toml").read_text(encoding="utf-8"))
 
 
 @app.command("schema")

@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from hil.certify.issue import countersign
 from hil.certify.keys import load_publics, load_signer
-from hil.certify.record import RECORD_FILE
 from hil.certify.verify import Verification, verify
 from twin.cli import OUT
 from twin.errors import InputProblems, Problem
@@ -40,9 +39,11 @@ def verify_certificate(
     """Check a certificate's signatures and every file of its evidence; status 1 if one is off."""
     found: list[Problem] = []
     keys = attempt(found, lambda: load_publics(key))
-    folder = evidence
-    if folder is None and not signatures_only and (file.parent / RECORD_FILE).is_file():
-        folder = file.parent
+    if signatures_only and evidence is not None:
+        place, allowed = "with --signatures-only", "one of them"
+        found.append(Problem("--evidence", place, str(evidence), allowed))
+    here = file.parent if file.is_file() else None  # else the missing certificate is told, once
+    folder = None if signatures_only else here if evidence is None else evidence
     result = None
     if keys is not None:
         result = attempt(found, lambda: verify(file, keys, threshold=threshold, evidence=folder))
@@ -77,7 +78,10 @@ def _as_data(result: Verification) -> dict[str, object]:
     }
     if result.statement is not None:
         certified = result.statement.predicate.suitwin
-        said |= {"title": certified.title, "outcome": certified.outcome}
+        said |= {
+            "title": certified.title, "outcome": certified.outcome,
+            "result": result.statement.predicate.result, "unsafe": list(certified.unsafe),
+        }  # fmt: skip
     return said
 
 
@@ -89,6 +93,8 @@ def _say(result: Verification) -> None:
 
     for flaw in result.flaws:
         line(f"[red]wrong[/red] {escape(str(flaw))}")
+        if flaw.place == "evidence":
+            line("      --evidence FOLDER says where it is, --signatures-only leaves it out")
     for keyid in result.signed_by:
         line(f"signed by {keyid}")
     for keyid in result.others:
@@ -96,10 +102,25 @@ def _say(result: Verification) -> None:
     if result.evidence_checked:
         line(f"evidence: {result.files} files as certified")
     else:
-        line("[yellow]note[/yellow] the evidence was not checked: --evidence FOLDER")
+        line("[yellow]note[/yellow] the evidence was not looked at")
     if not result.good:
         count = len(result.flaws)
         line(f"[red]NOT VERIFIED[/red] {count} thing{'s' if count != 1 else ''} wrong")
     elif result.statement is not None:
-        certified = result.statement.predicate.suitwin
-        line(f"[green]verified[/green] {escape(certified.title)}: {certified.outcome}")
+        said = result.statement.predicate
+        certified = said.suitwin
+        line(f"device: {escape(_named(result.statement.device()))}")
+        line(f"tested: {certified.started} to {certified.ended}, {escape(certified.time)}")
+        for name in certified.unsafe:
+            line(f"[red]not seen at its safe state[/red] after {escape(name)}")
+        outcome = f"{certified.outcome} ({said.result})"
+        line(f"[green]verified[/green] {escape(certified.title)}: {outcome}")
+
+
+def _named(device: dict[str, object]) -> str:
+    """Return name, place and identity of a certified device."""
+    identity = device.get("identity")
+    said = identity if isinstance(identity, dict) else {}
+    parts = [str(device.get("name", "")), str(device.get("place", ""))]
+    parts += [f"{name} {text}" for name, text in said.items()]
+    return ", ".join(p for p in parts if p)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +10,17 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from hil.certify.emulated import emulated
+from hil.bench.assembly import banner
+from hil.bench.files import load_bench
 from hil.certify.issue import issue
+from hil.certify.junit import safe_state_of
 from hil.certify.keys import load_signers
 from hil.certify.measurement import Outcome, Taken
+from hil.certify.named import FORMS, bench_of, named
 from hil.certify.record import CertificationRecord
 from hil.certify.runfolder import JOURNAL_FILE, check_folder
 from hil.certify.runner import certify as run_suite
-from hil.certify.subject import Subject
+from hil.certify.runner import seal
 from hil.certify.suites import SUITES
 from twin.city.spelling import did_you_mean
 from twin.cli import ERR, OUT
@@ -32,7 +34,6 @@ MARK = {
     Outcome.INCONCLUSIVE: "[yellow]inconclusive[/yellow]",
     Outcome.NOT_APPLICABLE: "not applicable", Outcome.FIGURE: "figure",
 }  # fmt: skip
-FORMS = "emulated:KIND, emulated:KIND:MAP, or a bench file's device as bench.toml:NAME"
 
 
 def certify(
@@ -45,6 +46,10 @@ def certify(
         bool, typer.Option("--resume", help="go on with a run that was stopped between steps")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="of whatever is drawn")] = 0,
+    transport: Annotated[str, typer.Option(help="of an emulated device: tcp, tls or rtu")] = "tcp",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="nothing is written to a device of a bench")
+    ] = False,
     key: Annotated[
         list[Path] | None, typer.Option(help="private key that signs the certificate; several")
     ] = None,
@@ -57,9 +62,18 @@ def certify(
     folder = Path("out/certify") / f"{_plain(device)}-{suite}" if out is None else out
     attempt(found, lambda: check_folder(folder, resume))
     signers = attempt(found, lambda: load_signers(key or []))
-    subject = attempt(found, lambda: _subject(device, folder / JOURNAL_FILE, seed))
+    bench = bench_of(device)
+    file = None if bench is None else attempt(found, lambda: load_bench(bench[0]))
+    subject = attempt(
+        found,
+        lambda: named(
+            device, folder / JOURNAL_FILE, seed=seed, transport=transport, dry_run=dry_run
+        ),
+    )
     if found or subject is None or signers is None:
         raise InputProblems(found)
+    if file is not None:
+        ERR.print(banner(file), highlight=False)
     try:
         with subject as one:
             record = run_suite(SUITES[suite], one, folder, seed=seed, resume=resume, report=_told)
@@ -67,27 +81,20 @@ def certify(
         raise RunBroken(
             f"stopped; finished steps stand in {folder}: --resume goes on with them"
         ) from None
+    record = seal(record, folder)
     certificate = issue(folder, signers)
     _show(record, folder)
     by = ", ".join(s.public_key.keyid[:12] for s in signers)
     signed = f"signed by {by}" if signers else "not signed: hil sign"
     OUT.print(f"{certificate} ({signed}), page and JUnit file beside it", soft_wrap=True,
               highlight=False)  # fmt: skip
-    if record.outcome is Outcome.FAIL:
+    unsafe = any(safe_state_of(p) is Outcome.FAIL for p in record.procedures)
+    if record.outcome is Outcome.FAIL or unsafe:
         raise typer.Exit(1)
 
 
 def _plain(device: str) -> str:
     return "".join(ch if ch.isalnum() or ch in "-_." else "-" for ch in device)
-
-
-def _subject(device: str, journal: Path, seed: int) -> AbstractContextManager[Subject]:
-    """Return the device that is meant; raises InputProblems where there is none."""
-    where, _, rest = device.partition(":")
-    if where == "emulated" and rest:
-        kind, _, map_name = rest.partition(":")
-        return emulated(kind, map_name or None, journal=journal, seed=seed)
-    raise InputProblems([Problem("DEVICE", "device", device, FORMS)])
 
 
 def _told(procedure: str, step: str, outcome: Outcome | None) -> None:
@@ -109,7 +116,7 @@ def _show(record: CertificationRecord, folder: Path) -> None:
                 MARK[one.outcome], escape(one.note),
             )  # fmt: skip
     OUT.print(table)
-    unsafe = [p for p in record.procedures if not p.safe_state.startswith(("confirmed", "not t"))]
+    unsafe = [p for p in record.procedures if safe_state_of(p) is Outcome.FAIL]
     for procedure in unsafe:
         OUT.print(f"[red]safe state after {procedure.id}[/red]: {escape(procedure.safe_state)}")
     counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in record.counts.items() if n)

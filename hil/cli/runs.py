@@ -23,6 +23,7 @@ from hil.cli.options import (
     language_problems,
     options_of,
 )  # fmt: skip
+from hil.testbed.bench_records import bench_lines
 from hil.testbed.bench_setup import Bench
 from hil.testbed.closed import Closed
 from hil.testbed.outside import Outside
@@ -123,6 +124,11 @@ def carry(
     print_result(result)
     if carrier.records is not None:
         OUT.print(carrier.records.line(), highlight=False)
+    if isinstance(carrier, Closed) and carrier.loop is not None:
+        for line in bench_lines(carrier.loop):
+            OUT.print(line, highlight=False)
+        if carrier.loop.unsafe:
+            raise typer.Exit(1)
     if strict and failed(result.directory):
         raise typer.Exit(1)
 

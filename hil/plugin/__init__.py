@@ -6,7 +6,6 @@
     choice     which devices a test runs on, and why it is skipped where there is none
     devices    the device under test, emulated or on the bench
     fleets     a city, and its fleet on the network
-    locks      one user at a time for what there is only once
     evidence   what goes from a test into the JUnit file
 
 It loads at the start of every run of pytest on a machine that has suitwin, whether the run uses

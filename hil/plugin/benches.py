@@ -10,21 +10,19 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from hil.bench.drivers.opening import Means, open_instrument, role_of
 from hil.bench.errors import BenchError
 from hil.bench.frames import FrameLog
 from hil.bench.guarded import Guarded, guarded
+from hil.bench.locks import Busy, only_user
 from hil.bench.proof import Proof
 from hil.bench.schema import BenchFile, DeviceEntry
-from hil.certify.subject import Subject
+from hil.certify.on_bench import subject_of
 from hil.plugin.choice import bench_file
-from hil.plugin.devices import JOURNAL_FILE, DeviceUnderTest, said_of
+from hil.plugin.devices import JOURNAL_FILE, DeviceUnderTest, begin_safe, said_of
 from hil.plugin.evidence import TestEvidence
-from hil.plugin.locks import Busy, only_user
 from twin.errors import InputProblems, RunBroken
 
 __all__ = ["BenchOfTest", "bench_device", "opened_bench"]
@@ -128,11 +126,11 @@ def _under_test(
             found: dict[str, DeviceUnderTest] = {}
             for entry in (file.device(name) for name in names):
                 dry = _dry(file, entry, dry_run)
-                subject = _subject(file, entry, held, frames, stack, dry)
+                subject = subject_of(file, entry, held, frames, stack, dry_run)
                 part = f"{entry.name}." if len(names) > 1 else ""
                 evidence.say_all({f"{part}{k}": v for k, v in said_of(subject).items()})
                 if dry == "":
-                    subject.device.to_safe_state("a test begins")
+                    begin_safe(subject)
                 found[entry.name] = DeviceUnderTest(subject, evidence, dry)
             yield found
     except (InputProblems, RunBroken, BenchError) as error:
@@ -161,44 +159,3 @@ def _say_proofs(evidence: TestEvidence, proofs: Mapping[str, Proof]) -> None:
         topic = "safe_state" if len(proofs) == 1 else f"{name}.safe_state"
         evidence.say(topic, "confirmed" if proof.safe else f"not confirmed: {proof.why}")
         evidence.say(f"{topic}.read_back", json.dumps(dict(proof.values), ensure_ascii=False))
-
-
-def _subject(
-    file: BenchFile,
-    entry: DeviceEntry,
-    held: Guarded,
-    frames: FrameLog,
-    stack: ExitStack,
-    dry: str,
-) -> Subject:
-    """Return a device of the bench with the instruments that stand at it."""
-
-    def moves(instrument: str, command: str) -> None:
-        if dry:
-            pytest.skip(dry)
-        held.journal.record("write", instrument, command=command)
-
-    means = Means(held.clock, line=held.line, before=moves)
-    instruments: dict[str, object] = {}
-    for one in file.instruments:
-        if one.device in ("", entry.name):
-            opened = open_instrument(one, means)
-            stack.callback(opened.release)
-            instruments[role_of(one)] = opened
-    nameplate = {"rated_kw": entry.rated_kw}
-    if entry.capacity_kwh is not None:
-        nameplate["capacity_kwh"] = entry.capacity_kwh
-    device = held.devices[entry.name]
-    return Subject(
-        name=entry.name,
-        kind=device.kind,
-        map=device.map,
-        device=device,
-        clock=held.clock,
-        instruments=instruments,
-        evidence="hardware",
-        nameplate=nameplate,
-        spec=entry.spec(),
-        frames=frames,
-        bench={"file": Path(file.path).name, "sha256": file.sha256},
-    )

@@ -21,7 +21,7 @@ from hil.plugin.evidence import TestEvidence
 from hil.registers.schema import RegisterMap
 from twin.errors import InputProblems
 
-__all__ = ["DeviceUnderTest", "Ordered", "opened", "said_of"]
+__all__ = ["DeviceUnderTest", "Ordered", "begin_safe", "opened", "said_of"]
 
 JOURNAL_FILE = "journal.jsonl"
 # Our choice: what a device may take to show its safe state, and between two looks at it [s].
@@ -112,6 +112,9 @@ class DeviceUnderTest:
         within_s : how long to go on until a ramp of the bench lets the whole order through [s]
         """
         self._may_write()
+        known = self.subject.device.meanings.commands
+        if setpoint not in (*known, "release"):
+            raise KeyError(f"{setpoint}: map {self.map.name} takes {', '.join(known)}")
         return Ordered(tuple(self.subject.device.drive(setpoint, value, 1.0, within_s)))
 
     def write(self, point: str, value: float | str) -> Ordered:
@@ -188,7 +191,7 @@ def _tested(subject: Subject, evidence: TestEvidence) -> Iterator[DeviceUnderTes
     The test fails at its end where the safe state is not seen.
     """
     evidence.say_all(said_of(subject))
-    subject.device.to_safe_state("a test begins")
+    begin_safe(subject)
     try:
         yield DeviceUnderTest(subject, evidence)
     finally:
@@ -198,6 +201,14 @@ def _tested(subject: Subject, evidence: TestEvidence) -> Iterator[DeviceUnderTes
         evidence.file(JOURNAL_FILE)
     if wrong != "":
         pytest.fail(f"{subject.name} was not seen at its safe state: {wrong}", pytrace=False)
+
+
+def begin_safe(subject: Subject) -> None:
+    """Tell a device its safe state; the test does not begin where that is refused."""
+    for written in subject.device.to_safe_state("a test begins"):
+        if not written.accepted:
+            why = f"{written.point} was refused with exception {written.code}"
+            pytest.fail(f"{subject.name} does not take its safe state: {why}", pytrace=False)
 
 
 def _made_safe(subject: Subject) -> str:

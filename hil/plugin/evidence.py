@@ -39,11 +39,12 @@ class TestEvidence:
     ) -> None:
         self.item: pytest.Item = request.node
         self.topic = topic
+        self.start = request.config.invocation_params.dir
         kept = request.config.getoption("--device-evidence")
         if kept is None:
             self.folder = factory.mktemp(f"{topic}-", numbered=True)
             return
-        home = request.config.invocation_params.dir / str(kept)
+        home = self.start / str(kept)
         self.folder = home / _plain(self.item.nodeid) / topic
         if self.folder.exists():  # of an earlier run of the same test
             shutil.rmtree(self.folder)
@@ -60,13 +61,13 @@ class TestEvidence:
                 self.say(name, value)
 
     def file(self, name: str) -> None:
-        """Name a file of the folder and its SHA-256."""
+        """Name a file of the folder, from where pytest was started, and its SHA-256."""
         path = self.folder / name
         digest = hashlib.sha256()
         with path.open("rb") as file:
             while block := file.read(BLOCK):
                 digest.update(block)
-        self.say(f"{name}", path)
+        self.say(name, path.relative_to(self.start) if path.is_relative_to(self.start) else path)
         self.say(f"{name}.sha256", digest.hexdigest())
 
     def frames(self, frames: list[Frame], dropped: int) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 import socket
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -25,14 +23,11 @@ from hil.certify.subject import Subject
 from hil.plugin.cities import City
 from hil.plugin.devices import JOURNAL_FILE, DeviceUnderTest
 from hil.plugin.evidence import TestEvidence
-from hil.testbed.dispatcher import Dispatcher
+from hil.plugin.passing import FleetTime
 from hil.testbed.places import Place, Places, assign, write_inventory
 from hil.testbed.setup import Options, Serving, serving
-from twin.clock import MINUTE_MS, SECOND_MS
 from twin.errors import InputProblems
-from twin.record.orders import Notice, NoticeKind
 from twin.run import Prepared
-from twin.scenario.timetable import notice_entry
 
 __all__ = ["Fleet", "fleet_of"]
 
@@ -48,7 +43,8 @@ class Fleet:
     ----------
     devices : where each stands: name, kind, address, port, unit, map
     inventory : CSV file that a platform imports
-    lateness_ms : how late each second was, where time goes on by itself
+    frames : what went over connections of this test
+    time : a `Clock`; how late it was, where it goes on by itself
     """
 
     def __init__(
@@ -61,28 +57,27 @@ class Fleet:
     ) -> None:
         self.devices: tuple[Place, ...] = served.field.places.devices
         self.inventory = evidence.folder / INVENTORY_FILE
-        self.lateness_ms: list[float] = []
-        self._served, self._evidence, self._stack, self._rate = served, evidence, stack, rate
-        self._city, self._orders = city.prepared, city.prepared.built.orders
-        world = self._city.built.world
-        self._dispatcher = Dispatcher(
-            served.field.bank, world.inventory.max_load_mw, rate or 1.0, None
-        )
-        self._clock = _FleetClock(self, world.start_ms)
+        self.frames = FrameLog()
+        self.time = FleetTime(city.prepared, served, rate)
+        self._served, self._evidence, self._stack = served, evidence, stack
+        self._kinds, self._stepped = city.inventory.kinds, rate is None
         write_inventory(served.field.places, self.inventory)
 
     @property
     def now_ms(self) -> int:
         """Simulated time since midnight [ms]."""
-        return self._served.field.run.now_ms
+        return self.time.now_ms
 
     def of_kind(self, kind: str) -> list[Place]:
         """Return the devices of a kind."""
         return [d for d in self.devices if d.kind == kind]
 
     def wait(self, seconds: float) -> None:
-        """Let so much simulated time pass [s]; what was written meanwhile comes into force."""
-        self._clock.sleep(seconds)
+        """Let so much simulated time pass [s]; what was written meanwhile comes into force.
+
+        Raises RunBroken where the scenario ends before.
+        """
+        self.time.sleep(seconds)
 
     def connect(self, name: str) -> DeviceUnderTest:
         """Return a device of the fleet by name, to be read and ordered as any other."""
@@ -90,114 +85,22 @@ class Fleet:
         if place is None:
             raise KeyError(f"{name}: not served; there are {len(self.devices)} devices")
         one = self._served.field.places.maps[place.map]
-        known = self._city.built.world.inventory.kinds.get(place.kind)
+        known = self._kinds.get(place.kind)
         rated_kw = 1.0
         if known is not None and "rated_kw" in known.columns:
             rated_kw = float(known.columns.f8("rated_kw")[place.row])
         spec = LineSpec(host=place.address, port=place.port, unit=place.unit)
-        frames = FrameLog()
-        line = Line(spec, frames)
+        line = Line(spec, self.frames)
         self._stack.callback(line.close)
         journal = self._stack.enter_context(Journal(self._evidence.folder / JOURNAL_FILE))
         device = BenchDevice(
-            place.name, place.kind, one, line, FREE, journal, self._clock, rated_kw=rated_kw
+            place.name, place.kind, one, line, FREE, journal, self.time, rated_kw=rated_kw
         )
         subject = Subject(
-            place.name, place.kind, one, device, self._clock, {}, "emulated",
-            {"rated_kw": rated_kw}, spec, frames, compressed=self._rate is None,
+            place.name, place.kind, one, device, self.time, {}, "emulated",
+            {"rated_kw": rated_kw}, spec, self.frames, compressed=self._stepped,
         )  # fmt: skip
         return DeviceUnderTest(subject, self._evidence)
-
-    # -- time ------------------------------------------------------------------------------------
-
-    def begin(self) -> None:
-        """Show the first moment."""
-        self._dispatcher.tick(self.now_ms)
-        self._served.field.write(time.monotonic_ns())
-        self._served.field.publish()
-
-    def advance(self, until_ms: int) -> None:
-        """Step to a simulated time, second by second; at the scenario's end time stands still."""
-        end_ms = self._city.built.world.end_ms
-        while self.now_ms < min(until_ms, end_ms):
-            self._second(end_ms)
-
-    def _second(self, end_ms: int) -> None:
-        served, field = self._served, self._served.field
-        now_ms, applied_ns = self.now_ms, time.monotonic_ns()
-        field.apply(applied_ns)
-        served.change(now_ms)
-        for order in self._orders:
-            if order.notice_ms == now_ms:
-                field.attach(field.run.fork(None, (notice_entry(order),)))
-                self._dispatcher.announce(Notice(now_ms, NoticeKind.ORDER, order))
-        field.run.run(min(now_ms - now_ms % SECOND_MS + SECOND_MS, end_ms))
-        if self.now_ms % MINUTE_MS == 0:
-            field.hear()
-        self._dispatcher.tick(self.now_ms)
-        field.write(applied_ns)
-        field.publish()
-
-    @contextmanager
-    def going(self) -> Iterator[None]:
-        """Have time go on by itself while inside, where there is a rate."""
-        if self._rate is None:
-            yield
-            return
-        stop, broken = threading.Event(), list[BaseException]()
-
-        def keep_going(rate: float) -> None:
-            begun_s, start_ms = time.monotonic(), self.now_ms
-            try:
-                while not stop.is_set():
-                    due_s = begun_s + (self.now_ms + SECOND_MS - start_ms) / 1000.0 / rate
-                    if stop.wait(max(due_s - time.monotonic(), 0.0)):
-                        return
-                    before_ms = self.now_ms
-                    self.advance(before_ms + SECOND_MS)
-                    if self.now_ms == before_ms:  # the scenario is over
-                        return
-                    self.lateness_ms.append(1000.0 * (time.monotonic() - due_s))
-            except BaseException as error:
-                broken.append(error)
-
-        thread = threading.Thread(target=keep_going, args=(self._rate,), name="fleet", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-        if broken:
-            raise broken[0]
-
-    def passed(self, until_ms: int) -> None:
-        """Return when simulated time is `until_ms`: step there, or wait for it."""
-        if self._rate is None:
-            self.advance(until_ms)
-            return
-        until_ms = min(until_ms, self._city.built.world.end_ms)
-        while self.now_ms < until_ms:
-            time.sleep(0.25 / self._rate)
-
-
-class _FleetClock:
-    """The fleet's time since the scenario's start [s]; parts of a second add up."""
-
-    def __init__(self, fleet: Fleet, start_ms: int) -> None:
-        self._fleet, self._start_ms = fleet, start_ms
-        self._owed_ms = 0.0
-
-    def now_s(self) -> float:
-        """Return the fleet's time [s]."""
-        return (self._fleet.now_ms - self._start_ms + self._owed_ms) / 1000.0
-
-    def sleep(self, seconds: float) -> None:
-        """Let it pass."""
-        self._owed_ms += max(seconds * 1000.0, 0.0)
-        whole_ms = int(self._owed_ms // SECOND_MS) * SECOND_MS
-        self._owed_ms -= whole_ms
-        self._fleet.passed(self._fleet.now_ms + whole_ms)
 
 
 @contextmanager
@@ -223,15 +126,17 @@ def fleet_of(
             pytest.fail("\n".join(str(p) for p in error.problems), pytrace=False)
         inner = stack.enter_context(ExitStack())  # connections end before what they lead to
         fleet = Fleet(city, served, evidence, inner, None if rate is None else float(rate))
-        fleet.begin()
         evidence.say("devices", len(fleet.devices))
         evidence.file(INVENTORY_FILE)
-        with fleet.going():
+        with fleet.time.going():
             yield fleet
         counts = served.field.counts()
         evidence.say_all({name: int(values.sum()) for name, values in counts.items()})
-        if fleet.lateness_ms:
-            evidence.say("lateness_max_ms", f"{max(fleet.lateness_ms):.1f}")
+        if fleet.time.lateness_ms:
+            evidence.say("lateness_max_ms", f"{max(fleet.time.lateness_ms):.1f}")
+        if len(fleet.frames) > 0:
+            evidence.frames(fleet.frames.take(), fleet.frames.dropped)
+            evidence.file(JOURNAL_FILE)
 
 
 def _served(

@@ -69,12 +69,15 @@ def pytest_configure(config: pytest.Config) -> None:
         bench_file(config)  # what is wrong with it is said before anything is collected
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say on which bench a run is, and that this is no emergency stop."""
-    file = config.getoption("--bench")
-    if file is None:
-        return None
-    return f"suitwin: bench {file}; nothing here replaces its hardware emergency stop"
+    if config.getoption("--bench") is None:
+        return []
+    from hil.bench.assembly import banner
+    from hil.plugin.choice import bench_file
+
+    file = bench_file(config)
+    return [] if file is None else [f"suitwin: bench {file.name}", *banner(file).splitlines()]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

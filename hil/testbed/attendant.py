@@ -6,6 +6,7 @@ device has a thread of its own, and the run takes what was read last.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -103,7 +104,7 @@ class Attendant:
         self._powers: list[float] = []
         self._waiting: list[Order] = []
         self._done: list[Order] = []
-        self._walking: dict[str, Order] = {}  # cut by the ramp, to be told again
+        self._walking: dict[str, tuple[float, Order]] = {}  # cut by the ramp, told again when
         self._error: BaseException | None = None
         self._heard_s = device.clock.now_s()
         self._thread = threading.Thread(target=self._run, name=device.name, daemon=True)
@@ -178,9 +179,8 @@ class Attendant:
                 if self._seen.lost:
                     self._leave()
                     return
-                # A ramp is walked in steps of a second at most.
-                wait_s = min(self.interval_s, STRIDE_S) if self._walking else self.interval_s
-                self._rest(begun_s + wait_s)
+                due_s = min((at for at, _ in self._walking.values()), default=math.inf)
+                self._rest(min(begun_s + self.interval_s, due_s))
         except (GuardTripped, GuardLost):
             return  # the run itself hears of it at its next beat
         except BaseException as error:
@@ -252,21 +252,25 @@ class Attendant:
         with self._lock:
             fresh, self._waiting = self._waiting, []
         for order in fresh:
-            self._walking.pop(order.setpoint, None)
-        for order in [*self._walking.values(), *fresh]:
             told = self._told(order)
-            if told.cut == "ramp" and told.bench == "accepted":
-                self._walking[order.setpoint] = order
-            else:
-                self._walking.pop(order.setpoint, None)
-            if order in fresh:
-                with self._lock:
-                    self._done.append(told)
+            self._walk_on(order, told)
+            with self._lock:
+                self._done.append(told)
+        now_s = self.device.clock.now_s()
+        for due_s, order in [*self._walking.values()]:
+            if due_s <= now_s:
+                self._walk_on(order, self._told(order))
+
+    def _walk_on(self, order: Order, told: Order) -> None:
+        """Have an order that the ramp has cut told again after the longest step of a ramp."""
+        self._walking.pop(order.setpoint, None)
+        if told.cut == "ramp" and told.bench == "accepted":
+            self._walking[order.setpoint] = (self.device.clock.now_s() + STRIDE_S, order)
 
     def _told(self, order: Order) -> Order:
         """Tell the device; return the order with what became of it."""
         try:
-            written = self.device.command(order.setpoint, order.value)
+            written = self.device.command(order.setpoint, order.value, order.twin_value)
         except KeyError:
             return replace(order, bench="no_register")
         except (Forbidden, ValueError):  # the latter: no number

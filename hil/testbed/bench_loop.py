@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from hil.bench.guard import Guard
 from hil.bench.guard_errors import GuardLost, GuardTripped
 from hil.testbed.attendant import Attendant, Order
+from hil.testbed.bench_power import Taken
 from hil.testbed.difference import Track, grows
 from hil.testbed.feed import Feed
 from hil.testbed.field import Field
@@ -91,10 +92,15 @@ class BenchLoop:
     stands : real devices
     period_ms, tick_ms : grid period and tick
     rate : simulated seconds a wall second
-    feed : grid source and the stand at whose bus it is, or None
+    feeds : grid sources, each with the stand at whose bus it is
     dry : devices are read only; the load flow keeps the twins' power
     stop_on_lost : a lost device ends the run
     guard : told at every tick that the run goes on; None: nothing is written
+
+    Attributes
+    ----------
+    taken : what the load flow took, by grid period
+    unsafe : which devices are not proven to be at their safe state after the run, empty: none
     """
 
     def __init__(
@@ -104,14 +110,16 @@ class BenchLoop:
         tick_ms: int,
         rate: float,
         *,
-        feed: tuple[Feed, Stand] | None = None,
+        feeds: Sequence[tuple[Feed, Stand]] = (),
         dry: bool = False,
         stop_on_lost: bool = False,
         guard: Guard | None = None,
     ) -> None:
         self.stands, self.guard = list(stands), guard
+        self.unsafe = ""
+        self.taken = Taken()
         self.period_ms, self.tick_ms, self.rate = period_ms, tick_ms, rate
-        self.feed, self.dry, self.stop_on_lost = feed, dry, stop_on_lost
+        self.feeds, self.dry, self.stop_on_lost = tuple(feeds), dry, stop_on_lost
 
     # -- orders --------------------------------------------------------------------------------
 
@@ -173,6 +181,11 @@ class BenchLoop:
             kind: (np.array([r for r, _ in rows]), np.array([p for _, p in rows]))
             for kind, rows in power.items()
         }
+        end_ms = now_ms + self.tick_ms
+        if end_ms % self.period_ms == 0:
+            for kind, rows in power.items():
+                for row, mean_kw in rows:
+                    self.taken.add(end_ms, kind, row, mean_kw)
         if at_end:
             self._drive(now_ms, run)
         field.real = {
@@ -227,27 +240,29 @@ class BenchLoop:
                 continue
             track = stand.tracks.get(point.name)
             if track is None:
-                track = Track(stand.name, point.name, readings[point.name], point.unit)
+                register = readings[point.name]
+                signal = stand.attendant.device.map.point(register).cls == "yx"
+                track = Track(stand.name, point.name, register, point.unit, signal)
                 stand.tracks[point.name] = track
             bench = math.nan if stand.lost is not None else float(values[i])
             track.add(now_ms, float(twin[i]), bench, float(ages[i]), commanded)
 
     def _drive(self, now_ms: int, run: Simulation) -> None:
-        """Send the twin's voltage to the grid source."""
-        if self.feed is None or run.snapshot is None or self.dry:
+        """Send the twin's voltages to the grid sources."""
+        if run.snapshot is None or self.dry:
             return
-        feed, stand = self.feed
-        feed.aim(now_ms, float(run.snapshot.vm_pu[stand.grid_bus]))
+        for feed, stand in self.feeds:
+            feed.aim(now_ms, float(run.snapshot.vm_pu[stand.grid_bus]))
 
     # -- the end -------------------------------------------------------------------------------
 
     def busy(self) -> bool:
         """Return whether a thread may still speak to a device or the source."""
-        threads = [s.attendant.alive for s in self.stands]
-        return any(threads) or (self.feed is not None and self.feed[0].alive)
+        devices = (s.attendant.alive for s in self.stands)
+        return any(devices) or any(feed.alive for feed, _ in self.feeds)
 
     def beat_on(self) -> None:
-        """Beat while the run ends, whatever the guard has to say."""
+        """Beat while the run begins or ends, whatever the guard has to say."""
         if self.guard is not None:
             with contextlib.suppress(GuardLost, GuardTripped):
                 self.guard.beat()

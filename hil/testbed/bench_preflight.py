@@ -21,6 +21,8 @@ __all__ = ["Bench", "replaced"]
 
 # The guard hears of the run once a tick: so many of them fit into the time that it waits (ours).
 BEATS = 2.0
+# Nobody can be asked every second.
+MANUAL = ("meter_manual", "source_manual")
 
 
 @dataclass(slots=True)
@@ -62,6 +64,13 @@ class Bench:
         if not self.entries:
             allowed = 'a device with replaces = "storage-00003" or another device of the twin'
             found.append(Problem(file.path, "devices", "none takes a twin's place", allowed))
+        found += [
+            Problem(
+                file.path, f"instruments ({i.name})", i.driver, "one that no person answers for"
+            )
+            for i in file.instruments
+            if i.driver in MANUAL
+        ]
         for entry in self.entries:
             found += _misfits(entry, file.path, prepared)
         if found:

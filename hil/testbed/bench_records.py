@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from hil.testbed.attendant import Order
 from hil.testbed.bench_loop import BenchLoop, Stand
-from hil.testbed.difference import columns, compare
+from hil.testbed.bench_power import FILE
+from hil.testbed.difference import columns, compare, thinned
+from hil.testbed.feed import Feed
 from twin.clock import SECOND_MS, format_time_of_day
 from twin.results.store import RunDirectory
 
-__all__ = ["bench_facts", "exceptions", "keep_bench"]
+__all__ = ["bench_facts", "bench_lines", "exceptions", "keep_bench"]
 
 # What counts as an exception of a device to an order, on either side.
 TWIN_NO = ("refused", "lost")
@@ -43,28 +45,33 @@ def bench_facts(loop: BenchLoop) -> dict[str, object]:
     found: dict[str, object] = {
         "dry_run": loop.dry,
         "rate": loop.rate,
+        "not_proven_safe": loop.unsafe,
         "devices": [_device(loop, stand) for stand in loop.stands],
     }
-    if loop.feed is not None:
-        feed, stand = loop.feed
-        fed = feed.fed
-        found["source"] = {
-            "name": feed.name,
-            "bus_of": stand.name,
-            "periods": len(fed.now_ms),
-            "limited": sum(fed.limited),
-            "ramping": sum(fed.ramping),
-            "failures": feed.failures,
-            "lost": feed.lost,
-            "frequency": "nominal: the twin has no frequency of its own",
-        }
+    if loop.feeds and not loop.dry:
+        found["sources"] = [_source(feed, stand) for feed, stand in loop.feeds]
     return found
+
+
+def _source(feed: Feed, stand: Stand) -> dict[str, object]:
+    fed = feed.fed
+    return {
+        "name": feed.name,
+        "bus_of": stand.name,
+        "periods": len(fed.now_ms),
+        "limited": sum(fed.limited),
+        "ramping": sum(fed.ramping),
+        "failures": feed.failures,
+        "lost": feed.lost,
+        "frequency": "nominal: the twin has no frequency of its own",
+    }
 
 
 def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
     seen = stand.attendant.seen()
     device = stand.attendant.device
     period_s = loop.period_ms / SECOND_MS
+    power = stand.tracks.get("power_kw")
     lost = None
     if stand.lost is not None:
         lost = {"at": format_time_of_day(stand.lost.now_ms), "why": stand.lost.why}
@@ -78,6 +85,7 @@ def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
         "power_uncertainty_kw": None if seen.power is None else seen.power.accuracy,
         "power_in_load_flow": not loop.dry,
         "lost": lost,
+        "safe_state": _safe_state(loop, stand),
         "orders": len(stand.orders),
         "orders_cut": dict(Counter(o.cut for o in stand.orders if o.cut)),
         "answers": dict(Counter(o.bench for o in stand.orders)),
@@ -85,7 +93,39 @@ def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
         "reads_failed": dict(seen.failures),
         "twin_silent_periods": stand.silent_periods,
         "difference": [compare(t, period_s).to_dict() for t in stand.tracks.values()],
+        "power": None if power is None else thinned(power, period_s),
     }
+
+
+def _safe_state(loop: BenchLoop, stand: Stand) -> dict[str, object] | None:
+    """Return what was read back at the end; None where the device was only read."""
+    proof = None if loop.guard is None else loop.guard.proofs.get(stand.name)
+    if proof is None:
+        return None
+    return {"proven": proof.safe, "read_back": dict(proof.values), "why": proof.why}
+
+
+def bench_lines(loop: BenchLoop) -> list[str]:
+    """Return lines for the command line, one a device and one a finding."""
+    lines = []
+    period_s = loop.period_ms / SECOND_MS
+    for stand in loop.stands:
+        power = stand.tracks.get("power_kw")
+        found = None if power is None else compare(power, period_s)
+        apart = "power never compared"
+        if found is not None and found.mean is not None:
+            delay = "" if found.delay_s is None else f", {found.delay_s:g} s later"
+            apart = f"twin - bench {found.mean:.2f} kW, 95 % within {found.p95_abs:.2f} kW{delay}"
+        lines.append(
+            f"bench: {stand.name} as {stand.kind}-{stand.row:05d}, scale {stand.scale:g}, power by "
+            f"{stand.path}; {len(stand.orders)} orders; {apart}"
+        )
+        if stand.lost is not None:
+            at = format_time_of_day(stand.lost.now_ms)
+            lines.append(f"LOST {stand.name} at {at}: {stand.lost.why}; from then on its twin")
+    if loop.unsafe:
+        lines.append(f"NOT PROVEN SAFE: {loop.unsafe}; look at the devices themselves")
+    return lines
 
 
 def _path(stand: Stand) -> dict[str, object]:
@@ -104,12 +144,17 @@ def _path(stand: Stand) -> dict[str, object]:
 
 
 def keep_bench(loop: BenchLoop, store: RunDirectory) -> None:
-    """Write ``bench.parquet``, ``bench_orders.parquet`` and, with a source, ``source.parquet``."""
+    """Write what was compared, ordered and taken into the load flow, and the source's way."""
     tracks = [t for stand in loop.stands for t in stand.tracks.values()]
     store.write_table("bench.parquet", pa.table(dict(columns(tracks))))
     store.write_table("bench_orders.parquet", pa.table(_orders(loop.stands)))
-    if loop.feed is not None:
-        store.write_table("source.parquet", pa.table(dict(loop.feed[0].fed.columns())))
+    store.write_table(FILE, loop.taken.table())
+    if loop.feeds:
+        parts = [
+            pa.table({"source": [feed.name] * len(feed.fed.now_ms), **feed.fed.columns()})
+            for feed, _ in loop.feeds
+        ]
+        store.write_table("source.parquet", pa.concat_tables(parts, promote_options="permissive"))
 
 
 def _orders(stands: Sequence[Stand]) -> Mapping[str, list[object]]:

@@ -51,51 +51,66 @@ def standing(
 
     Raises
     ------
-    RunBroken : a device or instrument could not be reached at the beginning, the guard has
-        acted, or a device is not proven to be at its safe state at the end
+    RunBroken : a device or instrument could not be reached at the beginning, or the guard has
+        acted; that a device is not proven safe after a whole run is said by `BenchLoop.unsafe`
     InputProblems : the guard could not be armed; nothing was written
     """
     if bench is None:
         yield None
         return
+    loop: BenchLoop | None = None
+    well = False
     # Lines and recordings are needed until the guard has seen the safe state.
-    with ExitStack() as stack, ExitStack() as under:
+    with ExitStack() as stack:
         journal = stack.enter_context(Journal((bench.out / "bench.jsonl").absolute()))
         begun = {"bench": bench.file.name, "sha256": bench.file.sha256, "rate": rate}
         journal.record("note", "", text="run begins", dry_run=bench.dry, **begun)
-        making = _Making(bench, prepared, field, journal, stack, under)
-        world = prepared.built.world
-        stands = [making.stand(entry) for entry in bench.entries]
-        loop = BenchLoop(
-            stands, world.grid_period_ms, world.tick_ms, rate,
-            feed=making.feed(stands), dry=making.dry,
-            stop_on_lost=bench.file.run.when_lost == "stop", guard=making.guard,
-        )  # fmt: skip
         try:
-            _begin(loop)
-            field.ordered = loop.heard
-            yield loop
-        finally:
-            field.ordered, field.real, field.run.replaced = None, {}, {}
-            _stop(loop)
+            with ExitStack() as under:
+                making = _Making(bench, prepared, field, journal, stack, under)
+                loop = _loop(bench, prepared, making, rate)
+                try:
+                    _begin(loop)
+                    field.ordered = loop.heard
+                    yield loop
+                    well = True
+                finally:
+                    field.ordered, field.real, field.run.replaced = None, {}, {}
+                    _stop(loop)
+        except RunBroken as error:
+            # The run is whole; that a device is not proven safe is said beside its results.
+            if not well or loop is None:
+                raise
+            loop.unsafe = str(error)
+
+
+def _loop(bench: Bench, prepared: Prepared, making: _Making, rate: float) -> BenchLoop:
+    stands = [making.stand(entry) for entry in bench.entries]
+    world = prepared.built.world
+    return BenchLoop(
+        stands, world.grid_period_ms, world.tick_ms, rate, feeds=making.feeds(stands),
+        dry=making.dry, stop_on_lost=bench.file.run.when_lost == "stop", guard=making.guard,
+    )  # fmt: skip
 
 
 def _begin(loop: BenchLoop) -> None:
     for stand in loop.stands:
+        loop.beat_on()  # a device may take a while to show that its timers are set
         try:
             stand.attendant.start(armed=not loop.dry)
         except (BenchError, InstrumentError) as error:
             raise RunBroken(f"bench device {stand.name}: {error}") from error
-    if loop.feed is not None and not loop.dry:
-        loop.feed[0].start()
+    for feed, _ in loop.feeds:
+        if not loop.dry:
+            feed.start()
 
 
 def _stop(loop: BenchLoop) -> None:
     """End every thread, so that nobody writes any more when the safe state is told."""
     for stand in loop.stands:
         stand.attendant.end()
-    if loop.feed is not None:
-        loop.feed[0].end()
+    for feed, _ in loop.feeds:
+        feed.end()
     limit_s = time.monotonic() + STOP_S
     while loop.busy() and time.monotonic() < limit_s:
         loop.beat_on()
@@ -202,15 +217,19 @@ class _Making:
 
     # -- instruments ---------------------------------------------------------------------------
 
-    def feed(self, stands: list[Stand]) -> tuple[Feed, Stand] | None:
-        """Return the bench's grid source with the device at whose bus it stands."""
+    def feeds(self, stands: list[Stand]) -> list[tuple[Feed, Stand]]:
+        """Return the bench's grid sources, each with the device at whose bus it stands.
+
+        One that stands at all devices follows the bus of the first.
+        """
+        found = []
         for entry in self.bench.file.instruments:
             if role_of(entry) == "source":
                 source = self._opened(open_instrument(entry, self.means))
                 here = next((s for s in stands if s.name == entry.device), stands[0])
                 if isinstance(source, GridSource):
-                    return Feed(entry.name, source, self.clock), here
-        return None
+                    found.append((Feed(entry.name, source, self.clock), here))
+        return found
 
     def _meter(self, device: str) -> Meter | None:
         """Return the meter at a device; one that stands at all of them is that of an only one."""

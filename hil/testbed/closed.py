@@ -73,7 +73,7 @@ class Closed:
     _truth: dict[int, TrueFleet] = field(default_factory=dict)
     _behind: list[_Behind] = field(default_factory=list)
     _outages: list[OutageNotice] = field(default_factory=list)  # not told yet
-    _loop: BenchLoop | None = None
+    loop: BenchLoop | None = None
 
     name: str = field(init=False, default="wire")  # `bench` where real devices take part
 
@@ -113,12 +113,12 @@ class Closed:
 
                 def on_tick(now_ms: int) -> None:
                     served.change(now_ms)
-                    if self._loop is not None:
-                        self._loop.tick(now_ms, served.field)
+                    if self.loop is not None:
+                        self.loop.tick(now_ms, served.field)
                     self._tick(prepared, session, partner, now_ms, keep, progress)
 
                 # The guard waits for nobody: a bench begins and ends with the ticks.
-                with standing(self.bench, prepared, served.field, rate) as self._loop:
+                with standing(self.bench, prepared, served.field, rate) as self.loop:
                     session.run(world.end_ms, on_tick)
                 self._rest(served.field.run, partner)
                 self.records = WireRecords(
@@ -158,7 +158,7 @@ class Closed:
         self._outages += [n for n in happened if isinstance(n, OutageNotice)]
         if notices or now_ms % world.control_period_ms == 0:
             truth = true_fleet(run)
-            self._truth[now_ms] = truth if self._loop is None else self._loop.truth(truth, run)
+            self._truth[now_ms] = truth if self.loop is None else self.loop.truth(truth, run)
             partner.tick(now_ms, [*notices, *self._outages])
             self._outages.clear()
         self._take(run, partner.answers())
@@ -237,11 +237,11 @@ class Closed:
     def facts(self) -> Mapping[str, object]:
         """Return lateness, head-end figures and counts for ``summary.json``."""
         found = {} if self.records is None else self.records.facts()
-        return found if self._loop is None else {**found, "bench": bench_facts(self._loop)}
+        return found if self.loop is None else {**found, "bench": bench_facts(self.loop)}
 
     def keep(self, store: RunDirectory) -> None:
         """Write what was written to registers, and what each device served."""
         if self.records is not None:
             self.records.keep(store)
-        if self._loop is not None:
-            keep_bench(self._loop, store)
+        if self.loop is not None:
+            keep_bench(self.loop, store)

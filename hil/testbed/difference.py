@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Compared", "Track", "columns", "compare", "delay_s", "grows"]
+__all__ = ["Compared", "Track", "columns", "compare", "delay_s", "grows", "thinned"]
 
 F8 = NDArray[np.float64]
 
@@ -25,6 +25,7 @@ _GROWING = frozenset(("kW", "kWh", "kvar", "kVA", "kg", "kg/h", "A"))
 MOST_DELAY_S = 60.0
 ALIKE = 0.5
 LEAST_PERIODS = 8
+MOST_SHOWN = 480  # on the page
 
 
 def grows(unit: str) -> bool:
@@ -44,6 +45,7 @@ class Track:
     ----------
     device, point, register : bench device; the kind's point; the map's point it was read from
     unit : of the values
+    signal : the values are states (遥信), whose difference means nothing but that they differ
     now_ms : simulated time
     twin, bench : NaN where there is none
     age_s : of the bench's value, simulated seconds
@@ -54,6 +56,7 @@ class Track:
     point: str
     register: str
     unit: str
+    signal: bool = False
     now_ms: array[int] = field(default_factory=lambda: array("q"))
     twin: array[float] = field(default_factory=lambda: array("d"))
     bench: array[float] = field(default_factory=lambda: array("d"))
@@ -76,8 +79,9 @@ class Compared:
     Attributes
     ----------
     periods : in which both had a value
-    mean, p95_abs, max_abs : of the difference; None without a period
+    mean, p95_abs, max_abs : of the difference; None without a period, and of states
     mean_commanded, p95_abs_commanded : of the periods under remote control alone
+    unequal_pct : of states, the share of periods in which they differ [%]; else None
     delay_s : by which the bench's steps come after the twin's [simulated s], None where neither
         moved or they are not alike
     resolution_s : of the delay: the grid period, or the interval at which the bench is read
@@ -93,6 +97,7 @@ class Compared:
     max_abs: float | None
     mean_commanded: float | None
     p95_abs_commanded: float | None
+    unequal_pct: float | None
     delay_s: float | None
     resolution_s: float
 
@@ -109,20 +114,42 @@ def compare(track: Track, period_s: float) -> Compared:
     off = twin - bench
     ages = np.array(track.age_s)[both]
     oldest = float(np.percentile(ages, 95)) if len(ages) > 0 else 0.0
+    known = both & (not track.signal)
+    unequal = 100.0 * float((off[both] != 0.0).mean()) if track.signal and both.any() else None
     return Compared(
         track.device,
         track.point,
         track.register,
         track.unit,
         int(both.sum()),
-        _mean(off[both]),
-        _p95(off[both]),
-        float(np.abs(off[both]).max()) if both.any() else None,
-        _mean(off[both & commanded]),
-        _p95(off[both & commanded]),
+        _mean(off[known]),
+        _p95(off[known]),
+        float(np.abs(off[known]).max()) if known.any() else None,
+        _mean(off[known & commanded]),
+        _p95(off[known & commanded]),
+        unequal,
         delay_s(twin, bench, period_s),
         max(period_s, oldest),
     )
+
+
+def thinned(track: Track, period_s: float) -> dict[str, object]:
+    """Return a track with `MOST_SHOWN` values at most, for the page; each a mean over its time.
+
+    Keys ``start_ms``, ``step_ms``, and ``twin`` and ``bench`` with None where nothing is known.
+    """
+    n = len(track.now_ms)
+    together = max(-(-n // MOST_SHOWN), 1)
+    found: dict[str, object] = {
+        "start_ms": track.now_ms[0] if n > 0 else 0,
+        "step_ms": round(1000.0 * period_s * together),
+    }
+    for name in ("twin", "bench"):
+        values = np.array(getattr(track, name))
+        parts = (values[i : i + together] for i in range(0, n, together))
+        known = (part[np.isfinite(part)] for part in parts)
+        found[name] = [round(float(k.mean()), 3) if len(k) > 0 else None for k in known]
+    return found
 
 
 def columns(tracks: Sequence[Track]) -> dict[str, NDArray[np.generic]]:

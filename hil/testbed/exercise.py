@@ -7,7 +7,6 @@ from pathlib import Path
 
 from hil.bench.device import BenchDevice
 from hil.bench.envelope import Envelope
-from hil.bench.errors import Refused
 from hil.bench.journal import Journal
 from hil.bench.line import Line
 from hil.bench.recorder import RecordedLine, RecordedMeter, RecordingFile
@@ -83,7 +82,4 @@ def _watch(
         stage.clock.sleep(float(step))
         passed += step
         meter.power_kw()
-        try:
-            device.read()
-        except Refused:  # a device that refuses one block is recorded without it
-            continue
+        device.read()

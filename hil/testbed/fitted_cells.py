@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hil.bench.fit.figures import solve
 from hil.bench.fit.outcome import Fit
 from hil.bench.fit.parameters import Parameter
+from hil.bench.fit.quantities import longest_stretch
 from hil.bench.fit.storage import RUNNING, apart, together
 from hil.bench.recording import Recording
 from twin.assets.storage import Storage
@@ -96,11 +97,14 @@ def refine(recording: Recording, fit: Fit, kind: Storage) -> None:
     power, shown = recording.references.get("power_kw"), fit.map.series("soc")
     if power is None or shown is None or "charge_kah" not in fit.parameters:
         return
+    whole = longest_stretch(power[0])
+    power = power[0][whole], power[1][whole]
     match = next(m for m in fit.map.matches if m.quantity.name == "soc")
-    kept = apart(shown[1], abs(match.factor))
-    at_s, soc = shown[0][kept], shown[1][kept]
-    inside = (at_s >= power[0][0]) & (at_s <= min(power[0][-1], power[0][0] + LONGEST_S))
-    at_s, soc = at_s[inside], soc[inside]
+    last_s = min(power[0][-1], power[0][0] + LONGEST_S)
+    inside = (shown[0] >= power[0][0]) & (shown[0] <= last_s)
+    at_s, soc = shown[0][inside], shown[1][inside]
+    kept = apart(soc, abs(match.factor))
+    at_s, soc = at_s[kept], soc[kept]
     cells = _Cells(kind, power, at_s, _cell_c(recording, kind))
 
     def split(x: F8) -> tuple[dict[str, F8], F8]:

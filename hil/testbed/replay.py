@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from hil.testbed.bench_power import taken_of
 from hil.testbed.setup import beats
 from twin.engine.replay import entries_of
 from twin.errors import InputProblems, Problem
@@ -53,6 +54,11 @@ def replay_run(directory: Path) -> Replayed:
     entries = [notice_entry(order) for order in built.orders] + list(entries_of(commands))
     world = replace(built.world, timeline=tuple(sorted((*built.world.timeline, *entries))))
     run = replace(built, world=world).start(None)
+    for end_ms, taken in taken_of(directory):
+        run.run(end_ms - world.grid_period_ms)
+        run.replaced = taken
+        run.run(end_ms)
+        run.replaced = {}
     run.run(world.end_ms)
     return _compare(directory, recorder_of(run).history, world.inventory, len(entries))
 

@@ -8,9 +8,13 @@ What was written meanwhile enters at the next second, and what the device then s
 from __future__ import annotations
 
 import socket
+import ssl
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Literal, Self
 
@@ -20,10 +24,11 @@ from hil.bench.roles import About, Energy, GridSource, Measured
 from hil.registers.files import load_map, maps_of
 from hil.registers.schema import RegisterMap
 from hil.server import Endpoint, SerialLine, SerialServer, Server, WireManner
+from hil.server.tls import make_identity, server_context
 from hil.testbed.field import Field
 from hil.testbed.places import Place, Places
 from hil.testbed.stage_line import null_modem
-from hil.testbed.stage_world import alone, default_nameplate, start_hour
+from hil.testbed.stage_world import alone, default_nameplate, start_hour, start_state
 from twin.assets import KINDS
 from twin.assets.kind import Kind
 from twin.assets.manners import Manner
@@ -39,6 +44,7 @@ ADDRESS = "127.0.0.1"
 PORT_TRIES = 8
 BAUD = 115_200
 TIMEOUT_S = 1.0
+LIVE_S = 0.02  # wall time between two looks at the clock
 CLASS_PCT = 0.0  # the emulated meter shows the truth
 
 
@@ -106,7 +112,7 @@ class Stage:
     transport : ``tcp``, ``tls`` or ``rtu`` (a pseudo-terminal)
     unit : number at which it answers; default: the map's
     start_s : time of the day at which the stage is set [s]; default: by kind
-    state : rows of the kind's state and what they hold at the start, e.g. ``{"soc": 0.5}``
+    state : rows of the kind's state and what they hold at the start, e.g. ``{"soc": 0.9}``
 
     Attributes
     ----------
@@ -140,7 +146,7 @@ class Stage:
         start_ms = self.start_s * SECOND_MS
         self.run: Simulation = alone(sort, self.nameplate, seed, start_ms, manner)
         self.kind: Kind = self.run.kinds[sort.name]
-        for row, value in (state or {}).items():
+        for row, value in {**start_state(sort.name), **(state or {})}.items():
             self.kind.state[row] = value
         self.energy_kwh = (0.0, 0.0)
         self.clock = StageClock(self)
@@ -199,18 +205,28 @@ class Stage:
             )  # fmt: skip
             return LineSpec(transport="rtu", serial=theirs, baud=BAUD, unit=self.unit,
                             timeout_s=TIMEOUT_S)  # fmt: skip
+        if self.transport == "tls":
+            made = make_identity(Path(stack.enter_context(TemporaryDirectory())), "stage")
+            port = self._listen(stack, manners, server_context(made))
+            return LineSpec(transport="tls", host=ADDRESS, port=port, unit=self.unit,
+                            timeout_s=TIMEOUT_S, ca=str(made.certificate))  # fmt: skip
         port = self._listen(stack, manners)
         return LineSpec(transport="tcp", host=ADDRESS, port=port, unit=self.unit,
                         timeout_s=TIMEOUT_S)  # fmt: skip
 
-    def _listen(self, stack: ExitStack, manners: Mapping[int, WireManner]) -> int:
+    def _listen(
+        self,
+        stack: ExitStack,
+        manners: Mapping[int, WireManner],
+        tls: ssl.SSLContext | None = None,
+    ) -> int:
         """Serve by TCP on a free port and return it; another one where it is taken meanwhile."""
         bank = self.field.bank
         for tries in range(PORT_TRIES):
             port = _free_port()
             server = Server(
                 bank.arrays, bank.compiled.layout, [Endpoint(ADDRESS, port, 0)],
-                body="portable", manners=manners, seed=self.seed,
+                body="portable", manners=manners, seed=self.seed, tls=tls,
             )  # fmt: skip
             try:
                 stack.enter_context(server)
@@ -239,6 +255,30 @@ class Stage:
             out_of += max(-power_kw, 0.0) / SECONDS_PER_HOUR
         self.energy_kwh = into, out_of
         self._show(applied_ns)
+
+    @contextmanager
+    def live(self, rate: float = 1.0) -> Iterator[Self]:
+        """Let device time pass by itself while inside, `rate` times as fast as the wall's.
+
+        For whoever brings a clock of his own, such as another process; nobody sleeps on the
+        stage's clock meanwhile.
+        """
+        done = threading.Event()
+
+        def run() -> None:
+            last_s = time.monotonic()
+            while not done.wait(LIVE_S):
+                now_s = time.monotonic()
+                self.clock.sleep(rate * (now_s - last_s))
+                last_s = now_s
+
+        thread = threading.Thread(target=run, name="stage", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            done.set()
+            thread.join()
 
     def _show(self, applied_ns: int) -> None:
         self.field.write(applied_ns)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from twin.errors import InputProblems, Problem
 from twin.record.columns import Columns
 from twin.record.exchange import Inventory, KindInventory
 
-__all__ = ["alone", "default_nameplate", "start_hour"]
+__all__ = ["alone", "default_nameplate", "start_hour", "start_state"]
 
 DAY = date(2026, 7, 15)
 SECTORS = ("industry", "tertiary", "other")
@@ -40,20 +41,29 @@ CLEAN = Distortion(0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
 
 def default_nameplate(kind: str) -> dict[str, float]:
     """Return the nameplate of an emulated device of `kind`; raises InputProblems for no kind."""
-    known = _nameplates()
-    if kind not in known:
-        allowed = ", ".join(known) + did_you_mean(kind, known)
-        raise InputProblems([Problem("device", "kind", kind, allowed)])
-    return {name: value for name, value in known[kind].items() if name != "start_h"}
+    return {n: float(v) for n, v in _row(kind).items() if n not in ("start_h", "state")}
 
 
 def start_hour(kind: str) -> int:
     """Return the hour of the day at which an emulated device of `kind` is met at work."""
-    return int(_nameplates()[kind].get("start_h", START_H))
+    return int(_row(kind).get("start_h", START_H))
+
+
+def start_state(kind: str) -> dict[str, float]:
+    """Return rows of the state of `kind` and what they hold when a stage is set."""
+    return dict(_row(kind).get("state", {}))
+
+
+def _row(kind: str) -> Mapping[str, Any]:
+    known = _nameplates()
+    if kind not in known:
+        allowed = ", ".join(known) + did_you_mean(kind, known)
+        raise InputProblems([Problem("device", "kind", kind, allowed)])
+    return known[kind]
 
 
 @cache
-def _nameplates() -> Mapping[str, Mapping[str, float]]:
+def _nameplates() -> Mapping[str, Mapping[str, Any]]:
     text = files("hil.testbed").joinpath("stage.toml").read_text("utf-8")
     return tomllib.loads(text)
 

@@ -1,48 +1,48 @@
-"""A runner in the middle of a discharge: ``discharging.py BENCH JOURNAL HOW``.
+"""A runner in the middle of a discharge, as a process that a test ends in one way or another."""
 
-Says ``discharging`` when the device does, and then goes on until it is told to end, or ends as
-HOW says.
-"""
+from __future__ import annotations
 
-import os
 import sys
-import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from hil.bench.files import load_bench
 from hil.bench.guarded import guarded
 
-POWER_KW = 200.0
+POWER_KW = 100.0
 
 
-def run(bench: Path, journal: Path, how: str) -> None:
+def discharge(bench: Path, journal: Path, how: str, said: Connection) -> None:
+    """Discharge the first device of a bench until told to end, or end as `how` says.
+
+    Says ``armed`` and the guard's process number, ``discharging``, and how it ended.
+    """
+    sys.stderr = journal.with_suffix(".stderr").open("w", buffering=1)
+    try:
+        _discharge(bench, journal, how, said)
+    except BaseException as error:
+        said.send(f"{type(error).__name__}: {error}")
+        raise
+
+
+def _discharge(bench: Path, journal: Path, how: str, said: Connection) -> None:
     with guarded(load_bench(bench), journal) as here:
-        name = next(iter(here.devices))
-        device = here.devices[name]
-        device.drive("power_kw", POWER_KW, 0.1, 10.0)
+        device = next(iter(here.devices.values()))
+        said.send(here.guard.pid)
+        device.drive("power_kw", POWER_KW, 0.05, 10.0)
         while device.read_twin(["power_kw"])["power_kw"].value < 0.9 * POWER_KW:
-            here.clock.sleep(0.1)
-        sys.stdout.write(f"discharging {here.guard.pid}\n")
-        sys.stdout.flush()
-        if how == "exception":
-            raise RuntimeError("a procedure with a mistake in it")
-        if how == "exit":
-            os._exit(7)
-        if how == "end":
-            return
-        if how == "hang":
-            time.sleep(60.0)
+            here.clock.sleep(0.05)
+        stubborn = how == "stubborn"
         while True:
             try:
-                here.clock.sleep(0.1)
-                if how != "blind":
-                    device.read_twin(["power_kw"])
+                said.send("discharging")
+                if how == "exception":
+                    raise RuntimeError("a procedure with a mistake in it")
+                while True:
+                    here.clock.sleep(0.05)
+                    if how != "idle":
+                        device.command("power_kw", POWER_KW)
             except KeyboardInterrupt:
-                if how != "stubborn":
+                if not stubborn:
                     raise
-                sys.stdout.write("no\n")
-                sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    run(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+                stubborn = False

@@ -36,9 +36,9 @@ class Truth:
 
 
 @cache
-def recorded(map_name: str, every_s: int = 20) -> tuple[Recording, RegisterMap, Truth]:
-    """Return a recording of the station behind a map, the map, and the truth."""
-    one = backwards() if map_name == "backwards" else load_map(map_name)
+def recording_text(map_name: str, every_s: int) -> tuple[str, Truth]:
+    """Return the recording of the station behind a map as CSV, and the truth."""
+    one = served(map_name)
     with (
         tempfile.TemporaryDirectory() as folder,
         Stage("storage", one, seed=SEED, state={"soc": 0.6}) as stage,
@@ -54,7 +54,21 @@ def recorded(map_name: str, every_s: int = 20) -> tuple[Recording, RegisterMap, 
             float(kind.true_kwh[0]), plate["no_load"], plate["square"],
             plate["resistance_v_per_ka"], float(kind.constants[battery.RAMP]) * RATED_KW,
         )  # fmt: skip
-        return load_recording(path), one, truth
+        return path.read_text("utf-8"), truth
+
+
+@cache
+def recorded(map_name: str, every_s: int = 30) -> tuple[Recording, RegisterMap, Truth]:
+    """Return the recording, the map behind it, and the truth."""
+    text, truth = recording_text(map_name, every_s)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rec.csv"
+        path.write_text(text, "utf-8")
+        return load_recording(path), served(map_name), truth
+
+
+def served(map_name: str) -> RegisterMap:
+    return backwards() if map_name == "backwards" else load_map(map_name)
 
 
 def backwards() -> RegisterMap:

@@ -89,7 +89,7 @@ def device(
 ) -> BenchDevice:
     """Return a device on a TCP line; its line is ended by the caller."""
     line = Line(
-        LineSpec(host=endpoint.address, port=endpoint.port, timeout_s=more.pop("timeout_s", 0.5))
+        LineSpec(host=endpoint.address, port=endpoint.port, timeout_s=more.pop("timeout_s", 3.0))
     )
     chosen = storage_map() if one is None else one
     limits = Envelope(-RATED_KW, RATED_KW) if envelope is None else envelope

@@ -1,36 +1,33 @@
-"""A device on the bench: reading, writing, its journal, and a look that writes nothing."""
+"""A device on the bench: reading, writing, and its journal."""
 
 from __future__ import annotations
 
 import json
-import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from hil.bench.blocks import blocks
 from hil.bench.device import BenchDevice
 from hil.bench.envelope import Envelope
-from hil.bench.errors import Forbidden, Garbage, LineDown, NoAnswer
-from hil.bench.journal import Journal, NoJournal, read_journal
-from hil.bench.survey import survey
-from hil.certify.hostile import LIES, HostileServer
-from hil.registers.files import check_map, shipped_maps
+from hil.bench.errors import NoAnswer
+from hil.bench.journal import Journal, read_journal
+from hil.registers.files import shipped_maps
 from hil.registers.schema import RegisterMap, TableName
-from hil.server import Endpoint, WireManner
-from tests.bench.rack import CAPACITY_KWH, RATED_KW, device, entries, served, storage_map
+from tests.bench.rack import (
+    device,
+    entries,
+    served,
+    storage_map,
+)
 from tests.bench.sloppy import SloppyLine, TestClock
-from tests.server.serving import free_port
 from twin.errors import InputProblems
 from twin.record.exchange import Quality
-
-PLATE = {"rated_kw": RATED_KW, "capacity_kwh": CAPACITY_KWH}
 
 
 @pytest.fixture
@@ -115,6 +112,7 @@ def test_a_command_takes_every_register_it_needs(journal: Journal, name: str) ->
         assert one.meanings.power_kw(command.value, value) == pytest.approx(-120.0)
         if command.enable is not None:
             assert shown[command.enable].value == command.on
+            assert one.command("release", 0.0) == []
             assert [w.point for w in one.command("release", 1.0)] == [command.enable]
             assert one.read([command.enable])[command.enable].value == command.off
         one.line.close()
@@ -143,6 +141,15 @@ def test_what_comes_later_waits_for_what_comes_first(journal: Journal) -> None:
         ("m704.WSetMod", True, 0), ("m704.WSet", False, 4),
     ]  # fmt: skip
     assert [address for _, address, _ in line.sent] == [one_map.point("m704.WSetMod").address]
+
+
+def test_both_sizes_of_an_order_are_on_record(journal: Journal) -> None:
+    with storage(journal) as one:
+        one.command("power_kw", 30.0, at_twin=300.0)
+        one.write("set_power_kw", 40.0, at_twin=400.0)
+    first, second = entries(journal.path, "write")
+    assert (first["ordered"], first["at_twin"], first["value"]) == (30.0, 300.0, 30.0)
+    assert (second["at_twin"], second["value"]) == (400.0, 40.0)
 
 
 def test_a_set_point_that_the_map_does_not_have_is_said(journal: Journal) -> None:
@@ -260,173 +267,3 @@ def test_processes_share_a_journal_line_by_line(tmp_path: Path) -> None:
     rows = list(read_journal(path))
     for by in ("runner", "guard"):
         assert [r["n"] for r in rows if r["by"] == by] == list(range(1, 201))
-
-
-# -- a look that writes nothing --------------------------------------------------------------------
-
-
-def looked_at(
-    endpoint: Endpoint, one: RegisterMap, plate: Mapping[str, float] = PLATE
-) -> list[str]:
-    made = device(endpoint, NoJournal(), one=one, timeout_s=0.2)
-    try:
-        return [f"{f.place}: {f.text}" for f in survey(made, plate).findings if f.wrong]
-    finally:
-        made.line.close()
-
-
-def changed(change: Callable[[dict[str, Any]], None], name: str = "storage-own") -> RegisterMap:
-    data = storage_map(name).model_dump(by_alias=True)
-    change(data)
-    return check_map(data, "changed")
-
-
-def point_of(data: dict[str, Any], name: str) -> dict[str, Any]:
-    return next(p for p in data["points"] if p["name"] == name)
-
-
-def test_nothing_is_found_where_map_and_device_fit() -> None:
-    for name in ("storage-own", "storage-sunspec-1xx", "storage-sunspec-7xx"):
-        with served(storage_map(name), power_kw=-321.0) as (_, endpoint):
-            assert looked_at(endpoint, storage_map(name)) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda d: point_of(d, "rated_kw").update(scale=1.0),
-         "rated_kw: shows 5000 kW where 500 kW is expected; that is 10 times as much"),
-        (lambda d: point_of(d, "capacity_kwh").update(order="CDAB"),
-         "order ABCD instead of CDAB would give it"),
-        (lambda d: point_of(d, "soc").update(scale=1.0),
-         "soc: shows 500 %, which lies outside -1 to 101 %"),
-        (lambda d: point_of(d, "power_kw").update(order="CDAB"), "power_kw: shows"),
-        (lambda d: point_of(d, "rated_kw").update(address=300),
-         "input 300 to 301: refused with exception 2; the map has rated_kw there"),
-    ],
-    ids=["factor 10", "word order", "factor in range", "order of power", "address"],
-)  # fmt: skip
-def test_a_map_that_does_not_fit_is_a_clear_finding(
-    change: Callable[[dict[str, Any]], None], said: str
-) -> None:
-    with served(power_kw=100.0) as (_, endpoint):
-        found = looked_at(endpoint, changed(change))
-        assert any(said in text for text in found), found
-
-
-def test_the_map_of_something_else_is_found() -> None:
-    with served() as (_, endpoint):
-        found = looked_at(endpoint, storage_map("storage-sunspec-7xx"))
-        assert any("the map has sunspec, m1.ID" in text for text in found)
-    with served(storage_map("storage-sunspec-1xx")) as (_, endpoint):
-        found = looked_at(endpoint, storage_map("storage-sunspec-7xx"))
-        assert any("m701.ID: shows" in text and "701 is expected" in text for text in found)
-
-
-def test_a_dead_port_a_silent_and_a_lying_device_are_findings() -> None:
-    dead = Endpoint("127.0.0.1", free_port(), 0)
-    assert "cannot be opened" in looked_at(dead, storage_map())[0]
-    with served(manners={0: WireManner(no_answer_share=1.0)}) as (_, endpoint):
-        found = looked_at(endpoint, storage_map())
-        assert len(found) == 2, "it is given up after two requests"
-        assert "no answer within 0.2 s" in found[0]
-    for lie in (LIES[0], LIES[4], LIES[-1]):
-        with HostileServer(lie, lambda q: q[:4] + struct.pack(">HBBB", 3, q[6], q[7], 0)) as liar:
-            found = looked_at(Endpoint("127.0.0.1", liar.port, 0), storage_map())
-            assert found, lie.name
-
-
-def test_whatever_answers_garbage_never_breaks_a_read(journal: Journal) -> None:
-    with HostileServer(LIES[3], lambda q: q[:4] + struct.pack(">HBBB", 3, q[6], q[7], 0)) as liar:
-        one = device(Endpoint("127.0.0.1", liar.port, 0), journal)
-        with pytest.raises((Garbage, NoAnswer, LineDown)):
-            one.read()
-        with pytest.raises((Garbage, NoAnswer, LineDown)):
-            one.to_safe_state("test")
-        one.line.close()
-    assert entries(journal.path, "safe_state")
-    assert entries(journal.path, "answer")[0]["outcome"] != "accepted"
-
-
-# -- the command line ------------------------------------------------------------------------------
-
-BENCH = """
-name = "lab"
-[[devices]]
-name = "bess"
-map = "{map}"
-transport = "tcp"
-host = "127.0.0.1"
-port = {port}
-rated_kw = 500.0
-timeout_s = 0.3
-[[instruments]]
-name = "meter"
-driver = "meter_fake"
-[[instruments]]
-name = "source"
-driver = "source_scpi"
-host = "127.0.0.1"
-port = {dead}
-timeout_s = 0.2
-nominal_v = 230
-low_pu = 0.9
-high_pu = 1.1
-low_hz = 49
-high_hz = 51
-ramp_pu_s = 0.1
-ramp_hz_s = 1.0
-class_pct = 0.5
-frequency_error_hz = 0.01
-"""
-
-
-def command(folder: Path, *args: str, **fill: object) -> tuple[int, str]:
-    path = folder / "bench.toml"
-    path.write_text(BENCH.format(**{"map": "storage-own", "dead": free_port(), **fill}))
-    from hil.cli import app
-
-    result = CliRunner().invoke(app, ["bench", args[0], str(path), *args[1:]])
-    assert result.exception is None or isinstance(result.exception, SystemExit | InputProblems)
-    return result.exit_code, result.output
-
-
-def test_check_says_what_it_finds(tmp_path: Path) -> None:
-    with served() as (_, endpoint):
-        status, text = command(tmp_path, "check", port=endpoint.port)
-        assert status == 1, "the source is not there"
-        assert "ok bess: 127.0.0.1" in text
-        assert "ok meter: " in text
-        assert "wrong source: " in text
-        assert "hardware emergency stop" in text.replace("\n", " ")
-        assert "runs dry only" in text
-        status, text = command(tmp_path, "check", port=endpoint.port, map="solar-sunspec-7xx")
-        assert status == 1
-        assert "wrong bess" in text
-        status, text = command(tmp_path, "check", "--json", "bess", port=endpoint.port)
-        told = json.loads(text[text.index("{") :])
-        assert told["devices"][0]["well"] is True
-        assert told["devices"][0]["identity"]["vendor"] == "suitwin"
-
-
-def test_read_shows_every_point(tmp_path: Path) -> None:
-    with served(power_kw=12.5) as (_, endpoint):
-        status, text = command(tmp_path, "read", "bess", port=endpoint.port)
-        assert status == 0
-        assert "12.5" in text
-        assert "荷电状态" in text
-        status, text = command(tmp_path, "read", "--json", port=endpoint.port)
-        assert json.loads(text[text.index("{") :])["bess"]["soc"]["value"] == 50.0
-        status, text = command(tmp_path, "read", "bes", port=endpoint.port)
-        assert status != 0
-    status, text = command(tmp_path, "read", port=free_port())
-    assert status == 1
-    assert "cannot be opened: Connection refused" in text
-
-
-def test_a_bench_device_cannot_be_written_from_a_look() -> None:
-    with served() as (_, endpoint):
-        made = device(endpoint, NoJournal())
-        with pytest.raises(Forbidden):
-            made.write("set_heartbeat", 1.0)
-        made.line.close()

@@ -105,6 +105,54 @@ def test_no_function_and_no_broken_frame_passes(
                 assert LOW_KW <= ordered_kw(device, line, point) <= HIGH_KW
 
 
+@pytest.mark.parametrize(
+    ("function", "data"),
+    [
+        (6, struct.pack(">HH", 0, 1)),  # high word of a 32-bit order
+        (6, struct.pack(">HH", 1, 1201)),
+        (16, struct.pack(">HHBHH", 0, 2, 4, 1, 0)),
+        (16, struct.pack(">HHBHH", 1, 2, 4, 1201, 0)),
+        (16, struct.pack(">HHBHH", 0, 2, 4, 0xFFFF, 0x8000)),
+        (16, struct.pack(">HHBHH", 0, 2, 4, 0x8000, 0)),  # not implemented
+        (23, struct.pack(">HHHHBHH", 0, 1, 0, 2, 4, 0, 1201)),
+        (22, struct.pack(">HHH", 1, 0, 0)),  # what it makes of the old value is not known
+        (16, struct.pack(">HHBH", 0, 2, 4, 0)),
+        (16, b""),
+    ],
+)
+def test_a_request_that_leaves_the_limits_is_not_sent(function: int, data: bytes) -> None:
+    with rig() as (device, line, _):
+        with pytest.raises(Forbidden):
+            device.line.raw(function, data)
+        assert line.sent == []
+
+
+def test_a_closed_bench_writes_to_no_register_that_the_map_does_not_know() -> None:
+    with rig(closed=True) as (device, line, _):
+        for call in (
+            lambda: device.line.write("holding", 9, [1]),
+            lambda: device.line.write("holding", 4, [1, 1]),
+            lambda: device.line.raw(5, b"\0\7\xff\0"),
+            lambda: device.line.raw(16, b"\0\2"),
+        ):
+            with pytest.raises(Forbidden, match=r"is not in map storage-own|malformed"):
+                call()
+        assert line.sent == []
+        device.write("set_heartbeat", 3.0)
+        assert device.read(["rated_kw"])["rated_kw"].value == 0.0
+    with rig() as (device, line, _):
+        device.line.write("holding", 9, [1])
+        assert line.words["holding", 9] == 1
+
+
+def test_a_request_inside_the_limits_is_sent() -> None:
+    with rig() as (device, line, _):
+        device.line.raw(16, struct.pack(">HHBHH", 0, 2, 4, 0, 1200))
+        device.line.raw(6, struct.pack(">HH", 2, 9))
+        assert ordered_kw(device, line, "set_power_kw") == 120.0
+        assert line.words["holding", 2] == 9
+
+
 @given(
     steps=st.lists(
         st.tuples(st.floats(-500.0, 500.0), st.floats(0.0, 5.0)), min_size=1, max_size=12
@@ -227,7 +275,7 @@ def test_a_ramp_needs_to_know_what_flows() -> None:
     with rig(ramp_kw_s=RAMP_KW_S) as (device, line, _):
         point = device.map.point("power_kw")
         line.refuse[point.table, point.address] = 2
-        with pytest.raises(Forbidden, match="what it holds cannot be read"):
+        with pytest.raises(Forbidden, match="what power_kw holds cannot be read"):
             device.write("set_power_kw", 10.0)
         assert line.sent == []
 

@@ -9,15 +9,10 @@ from typing import Any
 
 import pytest
 
-from hil.bench.assembly import banner, chosen, device_of, lines_of, permit_of
-from hil.bench.clock import WallClock
+from hil.bench.assembly import banner, permit_of
 from hil.bench.errors import Forbidden
 from hil.bench.files import load_bench, read_bench
-from hil.bench.journal import Journal, NoJournal
-from hil.bench.scale import scale_of
-from hil.bench.schema import DeviceEntry
 from hil.registers.files import shipped_maps
-from tests.bench.sloppy import SloppyLine
 from twin.errors import InputProblems
 
 GOOD = """
@@ -241,6 +236,7 @@ EXPECTED = (
     ("devices.5 (b6).limits", "map meter-own has nothing to write"),
     ("instruments.0 (w).driver", "'meter_modbs'", "did you mean meter_modbus?"),
     ("instruments.1 (w2).powr_kw", "unknown key", "did you mean power_kw?"),
+    ("instruments.1 (w2).device", "'b9'; one of bess-1, bess-1, b3, b4, b5, b6"),
     ("interlock.0 (warm).device", "'b9'; one of bess-1, b3, b4, b5, b6"),
     ("interlock.1 (warm).name", "as interlock.0"),
     ("interlock.1 (warm).point", "'temprature_c'", "did you mean temperature_c?"),
@@ -278,6 +274,8 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
         ('host = "10.0.0.7"', "", "devices.2 (watched)", "host belongs to transports tcp"),
         ('transport = "tcp"\nhost = "10.0.0.7"', 'transport = "udp"\nhost = "10.0.0.7"',
          "devices.2 (watched).transport", "'udp'; 'tcp', 'tls' or 'rtu'"),
+        ("unit = 2", 'unit = 2\nidentity = { vendr = "x" }', "devices.1 (pv-1).identity",
+         "did you mean vendor?"),
         ("[guard]", "[gard]", "gard", "did you mean guard?"),
         ("calibrated = 2026-03-01", 'calibrated = "soon"', "instruments.0 (wattmeter).calibrated",
          "'soon'"),
@@ -360,61 +358,3 @@ def test_without_an_emergency_stop_a_bench_runs_dry_only(tmp_path: Path) -> None
     permit_of(load_bench(bench_file(tmp_path)))()
     with pytest.raises(Forbidden, match="dry run"):
         permit_of(load_bench(bench_file(tmp_path)), dry_run=True)()
-
-
-def test_devices_are_made_as_the_file_says(tmp_path: Path) -> None:
-    bench = load_bench(bench_file(tmp_path))
-    lines = lines_of(bench.devices)
-    assert lines["bess-1"].wire is lines["pv-1"].wire
-    assert lines["bess-1"].wire is not lines["watched"].wire
-    bess, _, watched = bench.devices
-    with Journal(tmp_path / "j.jsonl") as journal:
-        line = SloppyLine(bess.register_map())
-        device = device_of(bess, line, journal, WallClock(), permit_of(bench))
-        assert device.to_safe_state("test")[0].accepted
-        assert line.sent == [("holding", 0, (0, 0))]
-        only_read = device_of(watched, line, journal, WallClock(), permit_of(bench))
-        with pytest.raises(Forbidden, match="watched: no limits in the bench file"):
-            only_read.command("circuit_1", 0.0)
-    with pytest.raises(Forbidden, match="without a journal"):
-        NoJournal().record("note", "x")
-    with pytest.raises(InputProblems, match="did you mean bess-1"):
-        chosen(bench, ["bess-2"])
-    assert [e.name for e in chosen(bench, ["pv-1"])] == ["pv-1"]
-
-
-@pytest.mark.parametrize(
-    ("change", "twin_kw", "twin_kwh", "said"),
-    [
-        ({}, 1000.0, 2000.0, None),
-        ({}, 1000.0, None, None),
-        ({}, 0.0, None, "a rating above 0"),
-        ({}, 1000.0, 4000.0, "2 h at rated power"),
-        ({"power_high_kw": 50.0}, 1000.0, 2000.0, "0.5 of rating"),
-        ({"power_low_kw": -50.0}, 1000.0, 2000.0, "-0.5 of rating"),
-    ],
-)
-def test_a_scale_is_refused_where_limits_do_not_fit(
-    tmp_path: Path, change: dict[str, float], twin_kw: float, twin_kwh: float | None,
-    said: str | None,
-) -> None:  # fmt: skip
-    entry = load_bench(bench_file(tmp_path)).devices[0]
-    assert entry.limits is not None
-    entry = entry.model_copy(update={"limits": entry.limits.model_copy(update=change)})
-    if said is not None:
-        with pytest.raises(InputProblems, match=said):
-            scale_of(entry, twin_kw, twin_kwh)
-        return
-    scale = scale_of(entry, twin_kw, twin_kwh)
-    assert (scale.factor, scale.to_twin(-30.0), scale.to_bench(500.0)) == (10.0, -300.0, 50.0)
-
-
-def test_a_limit_on_consumption_scales_with_its_sign() -> None:
-    entry = DeviceEntry.model_validate(
-        {
-            "name": "ac", "map": "aircon-own", "transport": "tcp", "host": "127.0.0.1",
-            "rated_kw": 20.0, "safe_state": {"set_release": 1},
-            "limits": {"power_low_kw": -20.0, "power_high_kw": 0.0, "ramp_kw_s": 5.0},
-        }
-    )  # fmt: skip
-    assert scale_of(entry, 60.0).factor == 3.0

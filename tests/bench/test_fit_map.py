@@ -11,8 +11,9 @@ import pytest
 
 from hil.bench.fit.candidates import FORMS, Form, decoded
 from hil.bench.fit.mapping import FittedMap, fit_map
-from hil.bench.fit.orders import observed_writes
-from hil.bench.recording import Block, Recording
+from hil.bench.fit.orders import observed_writes, orders_of
+from hil.bench.fit.quantities import Quantity
+from hil.bench.recording import Block, RecordedWrite, Recording
 from hil.registers.codec import encode
 from hil.registers.schema import RegisterMap, WirePoint
 from tests.bench.fit_world import RATED_KW, recorded
@@ -173,3 +174,21 @@ def test_forms_are_those_of_the_codec(form: Form) -> None:
     })  # fmt: skip
     words = np.array([encode(point, form.order, v) for v in values], np.int64)
     assert decoded(words, form).tolist() == list(values)
+
+
+def test_a_limit_is_told_by_what_is_never_passed() -> None:
+    """A charger that wants 50 kW: limits above that are not met, those below are."""
+    limits, every = np.array([80.0, 20.0, 35.0, 10.0, 100.0, 60.0]), 60.0
+    moments = np.arange(len(limits)) * every
+    time_s = np.arange(0.0, every * len(limits), 1.0)
+    power = -np.minimum(limits[(time_s // every).astype(int)], 50.0)
+    writes = [RecordedWrite(float(t), "holding", 3, (int(10 * v),))
+              for t, v in zip(moments, limits, strict=True)]  # fmt: skip
+    quantity = Quantity("power_kw", "kW", time_s, power, "reference")
+    found = orders_of(Recording(writes=writes), quantity, 120.0, bounds=True)
+    assert found is not None
+    assert (found.address, found.factor) == (3, -0.1)
+    assert found.followed == 0.5
+    # A device that passes what it was told was not told that.
+    beyond = dataclasses.replace(quantity, value=1.5 * power - 30.0)
+    assert orders_of(Recording(writes=writes), beyond, 120.0, bounds=True) is None

@@ -73,7 +73,6 @@ def test_what_is_said_and_told_is_read_back(tmp_path: Path) -> None:
         (0, (1, 65535), 0), (9, (2,), 3)]  # fmt: skip
     np.testing.assert_array_equal(found.references["power_kw"][1], [5.0, 10.0, 15.0])
     assert found.nameplate == {"rated_kw": 250.0}
-    assert found.span_s == 1.0
 
 
 def test_json_lines_do_as_well(tmp_path: Path) -> None:

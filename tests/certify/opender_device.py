@@ -41,8 +41,9 @@ IDLE_KW = 0.05
 RATED_KW, CAPACITY_KWH = 200.0, 400.0
 ROUND_TRIP = 0.91
 REVERT_S = 3600.0
-# It tapers within the last share of its energy, at either end.
-TAPER = 0.004
+# It tapers within the last share of its energy, at either end, and stops just short of it: there
+# OpenDER warns every second.
+TAPER, SHORT = 0.004, 0.0001
 
 
 class OpenDerClock:
@@ -117,9 +118,11 @@ class OpenDer:
     Parameters
     ----------
     seed : of where its battery stands at the start
+    heartbeat_s : a command ends after so long without any write, 0: never for that reason
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, heartbeat_s: float = 0.0) -> None:
+        self.heartbeat_s = heartbeat_s
         DER.t_s = 1.0
         self.soc_at_start = 0.35 + 0.3 * float(np.random.default_rng(seed).random())
         self.der = _bess(self.soc_at_start)
@@ -127,7 +130,7 @@ class OpenDer:
         self.name = "opender-bess"
         self.nameplate = {"rated_kw": RATED_KW, "capacity_kwh": CAPACITY_KWH}
         self.power_kw = self.given_kwh = self.taken_kwh = 0.0
-        self.wanted_kw = self.heard_s = 0.0
+        self.wanted_kw = self.heard_s = self.beat_s = 0.0
         self.remote = False
         self.revert_s, self.heartbeat = REVERT_S, 0.0
         self.second = 0
@@ -167,7 +170,7 @@ class OpenDer:
         applied_ns = time.monotonic_ns()
         self._take(applied_ns)
         while self.second < until_s:
-            if self.remote and self.second - self.heard_s >= self.revert_s:
+            if self.remote and self._silent_too_long():
                 self._let_go()
             self.der.update_der_input(p_dem_kw=self.wanted_kw)
             self.power_kw = self.der.run()[0] / 1000.0
@@ -181,15 +184,22 @@ class OpenDer:
         points = self.bank.compiled.maps[0].points
         for row, value in zip(writes.point.tolist(), writes.value.tolist(), strict=True):
             name = points[row].name
-            self.heard_s = float(self.second)
+            self.beat_s = float(self.second)
+            if name == "set_heartbeat":
+                self.heartbeat = value
+                continue
+            self.heard_s = self.beat_s
             if name == "set_power_kw":
                 self.wanted_kw, self.remote = value, True
             elif name == "set_release" and value >= 1.0:
                 self._let_go()
             elif name == "set_revert_s":
                 self.revert_s = value
-            elif name == "set_heartbeat":
-                self.heartbeat = value
+
+    def _silent_too_long(self) -> bool:
+        """Nothing at all for a heartbeat's time, or nothing but heartbeats until it reverts."""
+        unheard = self.heartbeat_s > 0.0 and self.second - self.beat_s >= self.heartbeat_s
+        return unheard or self.second - self.heard_s >= self.revert_s
 
     def _let_go(self) -> None:
         """The owner has no plan of his own: it rests."""
@@ -242,8 +252,10 @@ def _made(soc: float) -> DER_BESS:
         NP_Q_MAX_ABS=0.5 * apparent, NP_AC_V_NOM=400.0, NP_V_DC=800.0,
         NP_BESS_CAPACITY=1000.0 * CAPACITY_KWH, NP_EFFICIENCY=ROUND_TRIP, NP_BESS_P_RAMP_TIME=0.5,
         SOC_INIT=soc,
-        SOC_P_CHARGE_MAX=f"[0, {1.0 - TAPER}, 1]", P_CHARGE_MAX_PU="[1, 1, 0]",
-        SOC_P_DISCHARGE_MAX=f"[0, {TAPER}, 1]", P_DISCHARGE_MAX_PU="[0, 1, 1]",
+        NP_BESS_P_MAX_BY_SOC={
+            "SOC_P_CHARGE_MAX": [0.0, 1.0 - TAPER, 1.0 - SHORT], "P_CHARGE_MAX_PU": [1.0, 1.0, 0.0],
+            "SOC_P_DISCHARGE_MAX": [SHORT, TAPER, 1.0], "P_DISCHARGE_MAX_PU": [0.0, 1.0, 1.0],
+        },
     )  # fmt: skip
 
 

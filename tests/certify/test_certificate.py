@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from hypothesis import example, given
 from hypothesis import settings as limited
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ from hil.certify.certificate import (
 from hil.certify.issue import countersign, issue
 from hil.certify.keys import load_public, load_signer, new_pair
 from hil.certify.statement import PREDICATE_TYPE, STATEMENT_TYPE
-from hil.certify.verify import Verification, files_of, verify
+from hil.certify.verify import Verification, names_below, verify
 from hil.cli import app
 from tests.certify.finished import finished_run, rewrite
 from twin.errors import InputProblems
@@ -79,7 +81,7 @@ def test_a_certificate_as_it_was_issued_holds(made: World) -> None:
     found = made.check()
     assert found.flaws == ()
     assert set(found.signed_by) == {made.public("a").keyid, made.public("b").keyid}
-    assert found.files == len(files_of(made.folder)) - 1  # all but the certificate
+    assert found.files == len(names_below(made.folder)) - 1  # all but the certificate
     assert found.statement is not None
     assert found.statement.predicate.suitwin.evidence == "emulated"
 
@@ -103,6 +105,20 @@ def test_it_is_an_in_toto_statement_about_device_map_evidence_and_report(made: W
     assert {"suite", "limits.toml", "versions", "seed", "bench", "instrument M1"} <= set(configured)
     every = [*said["subject"], *predicate["configuration"]]
     assert all(value is not None for one in every for value in one.values())
+
+
+def test_anybody_can_verify_it_without_us(made: World) -> None:
+    """DSSE by the letter (protocol.md): Ed25519 over the pre-authentication encoding."""
+    said = json.loads(made.certificate.read_bytes())
+    payload = base64.b64decode(said["payload"])
+    kind = said["payloadType"].encode()
+    signed = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+    by_id = {s["keyid"]: base64.b64decode(s["sig"]) for s in said["signatures"]}
+    for name in ("a", "b"):
+        pem = made.keys[name].with_suffix(".pub").read_bytes()
+        key = load_pem_public_key(pem)
+        assert isinstance(key, Ed25519PublicKey)
+        key.verify(by_id[made.public(name).keyid], signed)  # raises where it does not fit
 
 
 @pytest.mark.parametrize(
@@ -156,7 +172,7 @@ def test_no_byte_of_a_certificate_can_be_changed(made: World, data: st.DataObjec
 @given(data=st.data())
 @example(data=None)
 def test_no_byte_of_the_evidence_can_be_changed(made: World, data: st.DataObject | None) -> None:
-    names = [n for n in files_of(made.folder) if n != CERTIFICATE_FILE]
+    names = [n for n in names_below(made.folder) if n != CERTIFICATE_FILE]
     name = names[0] if data is None else data.draw(st.sampled_from(names))
     path = made.folder / name
     whole = path.read_bytes()
@@ -183,6 +199,30 @@ def test_a_certificate_cut_short_is_none(world: World, cut: int) -> None:
 def test_a_missing_file_is_found(world: World) -> None:
     (world.folder / "steps/response/rise/power.csv").unlink()
     assert [str(f) for f in world.check().flaws] == ["steps/response/rise/power.csv: is missing"]
+
+
+def test_evidence_that_is_elsewhere_is_not_taken_for_good(world: World, tmp_path: Path) -> None:
+    shutil.copy(world.certificate, tmp_path / "copy.json")
+    call = ["verify-certificate", str(tmp_path / "copy.json")]
+    for name in ("a", "b"):
+        call += ["--key", str(world.keys[name].with_suffix(".pub"))]
+    (tmp_path / "other.txt").touch()
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 1
+    shutil.rmtree(tmp_path / "run" / "steps")
+    assert CliRunner().invoke(app, [*call, "--evidence", str(world.folder)]).exit_code == 1
+    assert CliRunner().invoke(app, [*call, "--signatures-only"]).exit_code == 0
+
+
+def test_a_copy_of_the_certificate_among_the_evidence_is_none_of_it(
+    world: World, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.json"
+    shutil.copy(world.certificate, copy)
+    keys = [world.public(n) for n in ("a", "b")]
+    assert verify(copy, keys, evidence=world.folder).good
+    (world.folder / "other.json").write_bytes(copy.read_bytes())
+    assert not verify(copy, keys, evidence=world.folder).good
 
 
 def test_an_added_file_is_found(world: World) -> None:
@@ -298,7 +338,7 @@ def test_a_private_key_is_never_handed_out(tmp_path: Path, made: World) -> None:
 
 def test_a_report_never_holds_the_private_key(made: World) -> None:
     secret = made.keys["a"].read_text().splitlines()[1]
-    for name in files_of(made.folder):
+    for name in names_below(made.folder):
         assert secret.encode() not in (made.folder / name).read_bytes()
 
 
@@ -366,6 +406,8 @@ def test_keys_sign_verify_by_command(tmp_path: Path) -> None:
     call = ["verify-certificate", certificate, "--key", f"{home}/lab.pub"]
     good = run(app, call)
     assert good.exit_code == 0, good.output
+    assert "emulated-storage, 127.0.0.1:1502 unit 1" in good.output
+    assert "VendorName suitwin" in good.output
     said = json.loads(run(app, [*call, "--json"]).output)
     assert (said["good"], said["evidence_checked"], said["files"]) == (True, True, 5)
     assert said["title"] == "Storage, tested on an emulated device"

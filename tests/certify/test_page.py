@@ -38,6 +38,13 @@ def test_it_says_on_what_it_rests_in_both_languages(page: str) -> None:
         assert text in shown
 
 
+def test_a_device_that_was_left_unsafe_is_said_first(tmp_path: Path) -> None:
+    shown = without_scripts(render(finished_run(tmp_path, safe="not confirmed: silence"), tmp_path))
+    head = shown.partition("</header>")[0]
+    assert "The device was not seen at its safe state: response" in head
+    assert '<div class="card fail">' in head
+
+
 def test_every_measurement_is_shown_with_limit_path_source_and_grade(page: str) -> None:
     shown = without_scripts(page)
     for text in ("测量量 quick", "quick &amp; more", "1.20 ± 0.1 s", "≤ 2 s", "0.98 … 1.02 pu",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hil.bench.files import load_bench
 from hil.certify.evidence import sha256_of
 from hil.plugin.cities import warm_city
 from tests.plugin.lab import lab
@@ -102,8 +103,8 @@ def test_the_platform_teams_suite_passes_on_emulated_devices(pytester: pytest.Py
     assert float(told["device.figure.settled"].removesuffix(" s")) <= 5.0
     for name in ("frames.jsonl", "journal.jsonl"):
         path = Path(told[f"device.{name}"])
-        assert path.is_relative_to(pytester.path / "kept")
-        assert sha256_of(path) == told[f"device.{name}.sha256"]
+        assert path.parts[0] == "kept"
+        assert sha256_of(pytester.path / path) == told[f"device.{name}.sha256"]
     fleet = found["test_every_storage_device_follows"]
     assert (fleet["city.scenario"], fleet["fleet.devices"]) == ("tiny", "5")
     assert int(fleet["fleet.writes"]) >= 4
@@ -115,15 +116,32 @@ def test_the_suites_whole_day_passes(pytester: pytest.Pytester) -> None:
     pytester.runpytest_inprocess("-m", "day").assert_outcomes(passed=1, deselected=11)
 
 
+def test_the_bench_file_that_ships_is_sound_and_writes_nothing() -> None:
+    bench = load_bench(SUITE / "bench.toml")
+    assert bench.dry_only
+    assert [d.name for d in bench.devices] == ["cabinet-1"]
+
+
+FAILS = """
+def test_whole_bench(bench):
+    (one,) = bench.devices.values()
+    assert one.order("power_kw", 0.1 * one.rated_kw, within_s=5.0).accepted
+    assert one.wait_until(lambda: one.power_kw().value > 0.05 * one.rated_kw, 5.0, 0.2) < 5.0
+    raise RuntimeError("in the middle of a discharge")
+"""
+
+
 def test_the_same_file_runs_on_a_bench(pytester: pytest.Pytester) -> None:
     shutil.copytree(SUITE, pytester.path, dirs_exist_ok=True)
+    pytester.makepyfile(test_whole=FAILS)
     with lab(pytester.path):
         result = pytester.runpytest_inprocess(
-            "test_storage.py", "-k", "shows_itself or discharge", "-W", "error",
+            "test_storage.py", "test_whole.py", "-k", "shows_itself or discharge or whole",
+            "-W", "error",
             "--bench=bench.toml", "--junit-xml=junit.xml",
         )  # fmt: skip
-    result.assert_outcomes(passed=2, deselected=6)
-    result.stdout.fnmatch_lines(["*nothing here replaces its hardware emergency stop"])
+    result.assert_outcomes(passed=2, failed=1, deselected=6)
+    result.stdout.fnmatch_lines(["Real hardware.*", "*red button beside the rack*"])
     found = properties(pytester.path / "junit.xml")
     shown = found["test_it_shows_itself[bench-storage]"]
     assert (shown["device.name"], shown["device.evidence"]) == ("battery-0", "hardware")
@@ -131,6 +149,10 @@ def test_the_same_file_runs_on_a_bench(pytester: pytest.Pytester) -> None:
     assert shown["device.safe_state"] == "confirmed"
     assert json.loads(shown["device.safe_state.read_back"])["set_power_kw"] == 0.0
     assert shown["device.bench.sha256"] == sha256_of(pytester.path / "bench.toml")
+    # A test that fails in the middle of an order leaves its device safe.
+    failed = found["test_whole_bench"]
+    assert failed["bench.safe_state"] == "confirmed"
+    assert json.loads(failed["bench.safe_state.read_back"])["set_power_kw"] == 0.0
     # What is simulated stays so.
     ran = found["test_a_full_discharge_ends_by_itself[emulated-storage]"]
     assert ran["device.evidence"] == "emulated"
@@ -285,3 +307,31 @@ def test_workers_do_not_share_a_device(pytester: pytest.Pytester) -> None:
     spans = sorted((float(p["from"]), float(p["to"])) for p in found.values() if "from" in p)
     assert len(spans) == 2
     assert spans[0][1] <= spans[1][0]
+
+
+# -- a fleet's time ----------------------------------------------------------------------------
+
+
+def test_a_fleets_time_ends_with_its_scenario(pytester: pytest.Pytester) -> None:
+    """Waiting for what never comes does not wait for ever."""
+    pytester.makepyfile("""
+        from dataclasses import replace
+
+        import pytest
+        from twin.errors import RunBroken
+
+        @pytest.fixture
+        def city(city):
+            built = city.prepared.built
+            world = replace(built.world, end_ms=built.world.start_ms + 120_000)
+            city.prepared = replace(city.prepared, built=replace(built, world=world))
+            return city
+
+        @pytest.mark.fleet(kinds=["storage"], limit=1)
+        def test_waiting(fleet):
+            one = fleet.connect("storage-00000")
+            with pytest.raises(RunBroken, match="ends at 13:02"):
+                one.wait_until(lambda: False, 3600.0, 10.0)
+            assert fleet.now_ms == (13 * 60 + 2) * 60_000
+    """)
+    pytester.runpytest_inprocess("-W", "error").assert_outcomes(passed=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hil.testbed.difference import Track, columns, compare, delay_s, grows
+from hil.testbed.difference import Track, columns, compare, delay_s, grows, thinned
 from twin.assets import KINDS
 
 
@@ -64,6 +64,25 @@ def test_a_point_never_read_has_no_figures() -> None:
     found = compare(track((1.0, np.nan, False, 0.0)), 1.0)
     assert (found.periods, found.mean, found.p95_abs, found.max_abs) == (0, None, None, None)
     assert (found.mean_commanded, found.delay_s) == (None, None)
+
+
+def test_states_are_equal_or_not() -> None:
+    found = track((0.0, 0.0, False, 0.0), (2.0, 0.0, True, 0.0), (2.0, 1.0, True, 0.0))
+    assert compare(found, 1.0).unequal_pct is None
+    found.signal = True
+    states = compare(found, 1.0)
+    assert states.unequal_pct == pytest.approx(200.0 / 3.0)
+    assert (states.mean, states.p95_abs, states.max_abs, states.periods) == (None, None, None, 3)
+
+
+def test_a_long_track_is_thinned_for_the_page() -> None:
+    found = track(*[(float(i), np.nan if i < 4 else 1.0, False, 0.0) for i in range(960)])
+    shown = thinned(found, 1.0)
+    assert (shown["start_ms"], shown["step_ms"]) == (0, 2000)
+    assert shown["twin"][:2] == [0.5, 2.5]  # type: ignore[index]
+    assert shown["bench"][:3] == [None, None, 1.0]  # type: ignore[index]
+    assert len(shown["twin"]) == 480  # type: ignore[arg-type]
+    assert thinned(track(), 1.0)["twin"] == []
 
 
 def test_columns_hold_every_track_one_after_the_other() -> None:

@@ -77,7 +77,10 @@ class Classed(BaseModel):
 
 
 class Driven(BaseModel):
-    """How far and how fast a grid source may be told to go; every number is needed."""
+    """How far and how fast a grid source may be told to go; every number is needed.
+
+    What a bench may ask for is bounded here as well: 1.5 pu, 40 to 70 Hz (our choice).
+    """
 
     nominal_v: Above0 = Field(description="what 1 pu is [V]")
     low_pu: From0

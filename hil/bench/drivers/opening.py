@@ -34,7 +34,7 @@ from hil.bench.drivers.source_fake import SourceFake
 from hil.bench.drivers.source_manual import SourceManual
 from hil.bench.drivers.source_scpi import ScpiWords, SourceScpi
 from hil.bench.line import Line, LineSpec, Speaking
-from hil.bench.roles import GridSource, Meter, Person, Relay
+from hil.bench.roles import GridSource, Meter, NobodyAnswered, Person, Relay
 from hil.registers.files import load_map
 from twin.errors import InputProblems, Problem
 
@@ -73,7 +73,7 @@ class Means:
         """Return who is asked."""
         if self.person is not None:
             return self.person
-        return PersonTerminal("person", sys.stdin.fileno(), sys.stderr)
+        return _somebody("person", None)
 
     def told(self, name: str) -> Callable[[str], None]:
         """Return what an instrument calls before it moves anything."""
@@ -202,7 +202,18 @@ def _relay_modbus(entry: RelayModbusEntry, means: Means) -> RelayModbus:
 
 
 def _person_terminal(entry: PersonTerminalEntry, means: Means) -> Person:
-    return PersonTerminal(entry.name, sys.stdin.fileno(), sys.stderr, entry.timeout_s)
+    return _somebody(entry.name, entry.timeout_s)
+
+
+def _somebody(name: str, timeout_s: float | None) -> Person:
+    """Return a person at this program's terminal; NobodyAnswered where it has none."""
+    try:
+        answers = sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):
+        raise NobodyAnswered(f"{name}: this program has no terminal to ask at") from None
+    if timeout_s is None:
+        return PersonTerminal(name, answers, sys.stderr)
+    return PersonTerminal(name, answers, sys.stderr, timeout_s)
 
 
 DRIVERS: Mapping[str, Callable[[Any, Means], Opened]] = {

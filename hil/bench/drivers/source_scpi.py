@@ -33,6 +33,8 @@ class ScpiWords:
 class SourceScpi:
     """A `GridSource`; output on and off are a person's, this driver never switches it.
 
+    Limits hold but for the rounding of the last digit that `words` send.
+
     On every new connection it asks where the source stands, and goes on from there. A source
     that stands outside its limits is not moved: InstrumentRefused with code 0.
 

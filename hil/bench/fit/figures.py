@@ -71,7 +71,8 @@ def solve(
     `slopes` gives the Jacobian, float64[n, k]; None: by finite differences.
     """
     best = None
-    for start in starts:
+    for guess in starts:
+        start = np.clip(guess, low, high)
         scale = [max(abs(s), 1e-6) for s in start]
         found = least_squares(
             residuals, start, "2-point" if slopes is None else slopes, (low, high), x_scale=scale

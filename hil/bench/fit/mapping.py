@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hil.bench.fit.candidates import BIT_TABLES, Candidate
+from hil.bench.fit.commanding import Commanding, gained, plain
 from hil.bench.fit.matching import Match, best_match
 from hil.bench.fit.orders import Orders, orders_of, untold_writes
 from hil.bench.fit.quantities import Quantity, known_quantities
@@ -25,6 +26,7 @@ __all__ = ["FittedMap", "fit_map"]
 SHOWN = {"1": ("%", 100.0), "C": ("°C", 1.0)}
 SHARES = ("soc", "tank_soc", "load_fraction")
 MOST_UNTOLD = 60
+STILL = 0.02  # of its largest value: a reference that moved by less tells nothing
 
 
 @dataclass(slots=True)
@@ -66,8 +68,16 @@ def fit_map(recording: Recording, kind: str, name: str, source: str, unit: int =
 
     Raises
     ------
-    InputProblems : nothing that is known of the device was found in any register
+    InputProblems : nothing that is known of the device was found in any register, or the
+        nameplate cannot be one
     """
+    wrong = [
+        Problem(source, f"nameplate {n}", f"{v:g}", "above 0")
+        for n in ("rated_kw", "capacity_kwh")
+        if not (v := recording.nameplate.get(n, 1.0)) > 0.0
+    ]
+    if wrong:
+        raise InputProblems(wrong)
     making = _Making(recording, kind)
     making.readings()
     making.ordered()
@@ -103,13 +113,15 @@ class _Making:
         """Find the quantities that are known otherwise, the power first."""
         power = self._power()
         if power is not None:
-            self.orders = orders_of(self.recording, power, self.rated_kw)
+            bounds = self._setpoint() == "limit_kw"
+            self.orders = orders_of(self.recording, power, self.rated_kw, bounds)
             if self.orders is not None:
                 self.taken |= self.orders.places()
         for quantity in sorted(self.quantities, key=lambda q: q.name != "power_kw"):
             self._read(quantity)
-        if self.orders is not None and "setpoint_kw" in self.known.points:
-            self._read(self.orders.in_force())
+        shown = {"power_kw": "setpoint_kw", "limit_kw": "limit_kw"}.get(self._setpoint() or "")
+        if self.orders is not None and shown is not None and shown in self.known.points:
+            self._read(self.orders.in_force(shown, self._sign()))
 
     def _power(self) -> Quantity | None:
         return next((q for q in self.quantities if q.name == "power_kw"), None)
@@ -117,7 +129,9 @@ class _Making:
     def _read(self, quantity: Quantity) -> None:
         match = best_match(quantity, self.recording.blocks, self.taken, self.rated_kw)
         if match is None:
-            self.untold.append(f"{quantity.name} ({quantity.source}) was found in no register")
+            still = float(np.ptp(quantity.value)) <= STILL * float(np.abs(quantity.value).max())
+            why = ": it hardly moved" if still else ""
+            self.untold.append(f"{quantity.name} ({quantity.source}) was found in no register{why}")
             return
         self.taken |= match.candidate.places()
         self.matches.append(match)
@@ -129,7 +143,7 @@ class _Making:
             unit, gain, scale = "%", 100.0, abs(match.factor) / self.rated_kw * 100.0
             source["per_rating"] = True
         self._add(match.candidate, quantity.name, twin, scale, unit,
-                  source | _gain(gain if match.factor > 0.0 else -gain))  # fmt: skip
+                  source | gained(gain if match.factor > 0.0 else -gain))  # fmt: skip
         self._doubt(quantity.name, [
             *match.doubts, *(f"{t} {a} as {form} shows it as well" for t, a, form in match.rivals),
         ])  # fmt: skip
@@ -166,7 +180,12 @@ class _Making:
 
     def constants(self) -> None:
         """Find the nameplate."""
-        mine = {n: v for n, v in self.recording.nameplate.items() if n in self.known.columns}
+        # A column that is a point as well (an air conditioner's set-point) may be either.
+        points = {*self.known.points, *self.known.setpoints}
+        mine = {
+            n: v for n, v in self.recording.nameplate.items()
+            if n in self.known.columns and n not in points
+        }  # fmt: skip
         found, doubts = constants_of(mine, self.recording.blocks, self.taken, self._order())
         self.untold += doubts
         for one in found:
@@ -181,7 +200,7 @@ class _Making:
     ) -> None:
         self.points.append({
             "name": name, "class": "yc", "table": at.table, "address": at.address,
-            "type": at.form.type, "scale": _round(scale), "order": at.form.order, "unit": unit,
+            "type": at.form.type, "scale": plain(scale), "order": at.form.order, "unit": unit,
             "meaning": twin.title, "meaning_zh": twin.title_zh, "source": source,
         })  # fmt: skip
 
@@ -193,113 +212,25 @@ class _Making:
         if orders is None or setpoint is None:
             self.untold.append("how power is ordered: too few accepted writes that power followed")
         else:
-            self._ordered(orders, setpoint)
+            found = Commanding(
+                orders, setpoint, self.known.setpoints[setpoint], self._sign(), self.rated_kw,
+                self.recording.blocks,
+            )  # fmt: skip
+            self.points += found.points
+            self.commands += found.commands
+            for name, doubts in found.doubts.items():
+                self._doubt(name, doubts)
         self.untold += untold_writes(self.recording, orders)
 
     def _setpoint(self) -> str | None:
         return next((s for s in ("power_kw", "limit_kw") if s in self.known.setpoints), None)
 
-    def _ordered(self, orders: Orders, setpoint: str) -> None:
-        # A limit bounds what is drawn, but for the sun's feed-in; power is into the grid.
-        turned = setpoint == "limit_kw" and self.kind != "solar"
-        gain, scale, unit = (-1.0 if turned else 1.0), abs(orders.factor), "kW"
-        source: dict[str, Any] = {}
-        if orders.per_rating and self.rated_kw is not None:
-            gain, scale, unit = 100.0 * gain, scale / self.rated_kw * 100.0, "%"
-            source["per_rating"] = True
-        if orders.factor < 0.0:
-            gain = -gain
-        name, address = f"set_{setpoint}", orders.address
-        switched = len(orders.companions) > 0 or orders.mirror is not None
-        behind = {"held": self._at_first(orders, address)} if switched else {"setpoint": setpoint}
-        self._write_point(name, setpoint, orders, address, _round(scale), unit,
-                          {**behind, **source, **_gain(gain)}, gain)  # fmt: skip
-        self._doubt(name, list(orders.doubts))
-        if switched:
-            self._switched(orders, setpoint, name, (scale, unit, source, gain))
+    def _sign(self) -> float:
+        """Return what turns a power into the grid into the set-point.
 
-    def _switched(
-        self, orders: Orders, setpoint: str, name: str, shown: tuple[float, str, Any, float]
-    ) -> None:
-        command: dict[str, Any] = {"setpoint": setpoint, "value": name}
-        scale, unit, source, gain = shown
-        if orders.mirror is not None:
-            low = f"{name}_low"
-            held = {"held": self._at_first(orders, orders.mirror), **source, **_gain(-gain)}
-            self._write_point(low, setpoint, orders, orders.mirror, _round(scale), unit, held, gain)
-            command["low"] = low
-        after = [c for c in orders.companions if c.after]
-        enable = (after or list(orders.companions))[-1:]
-        for companion in orders.companions:
-            own = f"{name}_switch_{companion.address}"
-            twin = Point(own, "", "Written with every order", "随每次指令写入")
-            self.points.append({
-                "name": own, "class": "yk", "table": "holding", "address": companion.address,
-                "type": "u16", "access": "rw", "meaning": twin.title, "meaning_zh": twin.title_zh,
-                "source": {"held": self._word_at_first(companion.address)},
-            })  # fmt: skip
-            if companion in enable:
-                off = self._word_at_first(companion.address)
-                if off == companion.on:
-                    off = 0.0 if companion.on != 0 else 1.0
-                    self._doubt(own, ["what switches the order off was not seen; 0 is assumed"])
-                command |= {"enable": own, "on": companion.on, "off": int(off)}
-            else:
-                command.setdefault("also", {})[own] = companion.on
-        self.commands.append(command)
-
-    def _write_point(
-        self, name: str, setpoint: str, orders: Orders, address: int, scale: float, unit: str,
-        source: dict[str, Any], gain: float,
-    ) -> None:  # fmt: skip
-        twin = self.known.setpoints[setpoint]
-        read = any(
-            b.table == "holding" and b.address <= address < b.address + b.count
-            for b in self.recording.blocks
-        )
-        point: dict[str, Any] = {
-            "name": name, "class": "yt", "table": "holding", "address": address,
-            "type": orders.form.type, "scale": scale, "order": orders.form.order, "unit": unit,
-            "access": "rw" if read else "w", "meaning": twin.title, "meaning_zh": twin.title_zh,
-            "source": source,
-        }  # fmt: skip
-        if address == orders.address:
-            point |= self._limits(name, orders, abs(gain) / (self.rated_kw or 1.0)
-                                  if unit == "%" else 1.0)  # fmt: skip
-        self.points.append(point)
-
-    def _limits(self, name: str, orders: Orders, per_kw: float) -> dict[str, float]:
-        """Return the ends of what the device takes, where a refusal beyond each was seen."""
-        sign = np.sign(orders.factor) * per_kw
-        taken, refused = orders.power_kw * sign, orders.refused_kw * sign
-        found = {}
-        beyond, below = refused[refused > taken.max()], refused[refused < taken.min()]
-        if len(beyond):
-            found["high"] = _round(float(taken.max()))
-            self._doubt(name, [f"its upper limit lies between {taken.max():g} (accepted) and "
-                               f"{beyond.min():g} (refused)"])  # fmt: skip
-        if len(below):
-            found["low"] = _round(float(taken.min()))
-            self._doubt(name, [f"its lower limit lies between {below.max():g} (refused) and "
-                               f"{taken.min():g} (accepted)"])  # fmt: skip
-        if not found:
-            self._doubt(name, ["its limits: no order beyond them was refused"])
-        return found
-
-    def _at_first(self, orders: Orders, address: int) -> float:
-        """Return what a register of orders held before the first of them, in its own unit."""
-        word = self._word_at_first(address)
-        signed = word - 65536.0 if word >= 32768.0 else word
-        scale = abs(orders.factor)
-        if orders.per_rating and self.rated_kw is not None:
-            scale = scale / self.rated_kw * 100.0
-        return _round(signed * scale) if orders.form.width == 1 else 0.0
-
-    def _word_at_first(self, address: int) -> float:
-        for block in self.recording.blocks:
-            if block.table == "holding" and block.address <= address < block.address + block.count:
-                return float(block.words[0, address - block.address])
-        return 0.0
+        A limit bounds what is drawn, but for the sun's feed-in.
+        """
+        return -1.0 if self._setpoint() == "limit_kw" and self.kind != "solar" else 1.0
 
     # -- the whole -----------------------------------------------------------------------------
 
@@ -364,12 +295,3 @@ def _shown(twin: Point) -> tuple[str, float]:
     if twin.unit == "1" and twin.name not in SHARES:
         return "", 1.0
     return SHOWN.get(twin.unit, (twin.unit, 1.0))
-
-
-def _gain(gain: float) -> dict[str, Any]:
-    return {} if gain == 1.0 else {"gain": gain}
-
-
-def _round(value: float) -> float:
-    """Return a number without the digits that binary fractions leave."""
-    return float(f"{value:.9g}")

@@ -189,7 +189,8 @@ def _match(candidate: Candidate, sight: _Sight, rated_kw: float | None) -> Match
         error = np.abs(wanted - factor * raw - offset)
     step = 0.0 if candidate.form.type == "f32" else abs(factor)
     largest = float(np.abs(wanted).max() if not quantity.counts else np.ptp(wanted))
-    tolerance = 0.5 * step + quantity.error + (quantity.own_error or OWN_ERROR) * largest
+    own_error = OWN_ERROR if quantity.own_error is None else quantity.own_error
+    tolerance = 0.5 * step + quantity.error + own_error * largest
     if step > 0.5 * float(np.ptp(wanted)):
         return None
     share = float((error <= tolerance).mean())
@@ -205,7 +206,8 @@ def _plain(exact: float, quantity: Quantity, rated_kw: float | None) -> tuple[fl
     """Return the plain factor nearest to a fitted one, and whether it is one of the rating."""
     if quantity.lossy:
         power = 10.0 ** round(math.log10(exact))
-        return (power if abs(exact / power - 1.0) <= CLOSE_COUNTED else None), False
+        near = quantity.rough or abs(exact / power - 1.0) <= CLOSE_COUNTED
+        return (power if near else None), False
     if quantity.unit == "kW":
         return plain_power(abs(exact), rated_kw)
     return plain_scale(abs(exact)), False
@@ -330,6 +332,8 @@ def _sign_extended(match: Match) -> bool:
 
 def _noted(match: Match, rivals: tuple[tuple[str, int, str], ...], doubts: Iterable[str]) -> Match:
     more = [] if match.plain else [f"its scale is no plain number: {match.exact:.4g}"]
+    if match.quantity.rough:
+        more.append(f"its scale is a guess: {match.quantity.source}")
     return Match(
         match.candidate, match.quantity, match.factor, match.plain, match.per_rating, match.exact,
         match.offset, match.share, match.residual, rivals, (*doubts, *more),

@@ -19,6 +19,7 @@ __all__ = ["Companion", "Orders", "orders_of", "untold_writes"]
 F8 = NDArray[np.float64]
 # Choices of this fit (assumed).
 LEAST_ORDERS = 3
+LEAST_SAMPLES = 2  # of power, from which it is known what was reached
 SETTLED = 0.5  # the later part of the time between two orders, in which power is taken as reached
 WITHIN = 0.03  # of the largest power: reached is what was ordered
 FOLLOWED = 0.5  # share of the orders that must be reached; others meet the device's own limits
@@ -67,9 +68,9 @@ class Orders:
     mirror: int | None
     doubts: tuple[str, ...] = field(default=())
 
-    def in_force(self) -> Quantity:
-        """Return the set-point in force as a quantity: the last accepted order."""
-        return Quantity("setpoint_kw", "kW", self.time_s, self.power_kw,
+    def in_force(self, name: str, sign: float) -> Quantity:
+        """Return the last accepted order as a point of the twin; `sign` turns it from the grid."""
+        return Quantity(name, "kW", self.time_s, sign * self.power_kw,
                         "the orders that were accepted", holds=True)  # fmt: skip
 
     def places(self) -> set[tuple[str, int]]:
@@ -79,8 +80,15 @@ class Orders:
         return own if self.mirror is None else own | {("holding", self.mirror)}
 
 
-def orders_of(recording: Recording, power: Quantity, rated_kw: float | None) -> Orders | None:
-    """Return the register that orders power, None where none can be told from the recording."""
+def orders_of(
+    recording: Recording, power: Quantity, rated_kw: float | None, bounds: bool = False
+) -> Orders | None:
+    """Return the register that orders power, None where none can be told from the recording.
+
+    Parameters
+    ----------
+    bounds : the device is told how much it may draw or feed at most, and may do with less
+    """
     groups: dict[tuple[int, int], list[RecordedWrite]] = {}
     for write in recording.writes or observed_writes(recording):
         if write.table == "holding":
@@ -91,7 +99,8 @@ def orders_of(recording: Recording, power: Quantity, rated_kw: float | None) -> 
             for form in FORMS:
                 if first + form.width > width:
                     continue
-                found = _order(recording, power, rated_kw, (address, first), form, group)
+                place = (address, first)
+                found = _order(recording, power, (rated_kw, bounds), place, form, group)
                 if found is not None and (best is None or found.followed > best.followed):
                     best = found
     return best
@@ -116,12 +125,13 @@ def observed_writes(recording: Recording) -> list[RecordedWrite]:
 def _order(
     recording: Recording,
     power: Quantity,
-    rated_kw: float | None,
+    way: tuple[float | None, bool],
     place: tuple[int, int],
     form: Form,
     group: Sequence[RecordedWrite],
 ) -> Orders | None:
     address, first = place
+    rated_kw, bounds = way
     cells = slice(first, first + form.width)
     taken = [w for w in group if w.code == 0]
     if len(taken) < LEAST_ORDERS:
@@ -135,7 +145,9 @@ def _order(
     lever &= np.abs(reached) > 0.1 * float(np.nanmax(np.abs(reached), initial=0.0))
     if int(lever.sum()) < LEAST_ORDERS - 1:
         return None
-    exact = float(np.median(reached[lever] / raw[lever]))
+    ratio = reached[lever] / raw[lever]
+    # What bounds is met at times and never passed: the second largest share stands for it.
+    exact = float(ratio[np.abs(ratio).argsort()[-2]] if bounds else np.median(ratio))
     if exact == 0.0 or not math.isfinite(exact):
         return None
     plain, per_rating = plain_power(abs(exact), rated_kw)
@@ -143,9 +155,12 @@ def _order(
         return None
     factor = math.copysign(plain, exact)
     known = np.isfinite(reached)
-    error = np.abs(factor * raw - reached)[known]
-    followed = float((error <= WITHIN * float(np.abs(reached[known]).max())).mean())
-    if followed < FOLLOWED:
+    tolerance = WITHIN * float(np.abs(reached[known]).max())
+    met = np.abs(factor * raw - reached)[known] <= tolerance
+    followed = float(met.mean())
+    within = (np.abs(reached) <= np.abs(factor * raw) + tolerance)[known]
+    kept = bool(within.all()) and len(np.unique(raw[known][met])) >= LEAST_ORDERS
+    if followed < FOLLOWED and not (bounds and kept):
         return None
     refused = [w for w in group if w.code == 3]
     refused_raw = decoded(
@@ -172,7 +187,7 @@ def _reached(time_s: F8, power: Quantity) -> F8:
     found = np.full(len(time_s), np.nan)
     for i, (start_s, end_s) in enumerate(zip(time_s, ends, strict=True)):
         mine = (power.time_s > start_s + SETTLED * (end_s - start_s)) & (power.time_s <= end_s)
-        if int(mine.sum()) >= 3:
+        if int(mine.sum()) >= LEAST_SAMPLES:
             found[i] = float(np.median(power.value[mine]))
     return found
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hil.bench.fit.figures import Figure
 from hil.bench.fit.mapping import FittedMap, fit_map
 from hil.bench.fit.parameters import Parameter, parameters_of
-from hil.bench.fit.quantities import Quantity, known_quantities
+from hil.bench.fit.quantities import Quantity, known_quantities, longest_stretch
 from hil.bench.fit.response import Response, response_of
 from hil.bench.fit.storage import StorageFit, fit_storage
 from hil.bench.recording import Recording
+from twin.city.columns import KIND_FIELDS
 from twin.errors import InputProblems, Problem
 
-__all__ = ["FITTED_KINDS", "Fit", "fit_recording", "write_fit"]
+__all__ = ["FITTED_KINDS", "Fit", "fit_recording", "report", "write_fit"]
 
 # Kinds whose own physics is fitted; every kind has a map and its answer to orders.
 FITTED_KINDS = ("storage",)
@@ -74,7 +75,7 @@ def fit_recording(recording: Recording, kind: str, name: str, source: str, unit:
     else:
         fit.response = response_of(fitted.orders, power)
     if kind not in FITTED_KINDS:
-        fit.untold.append(f"physics of kind {kind}: only that of {', '.join(FITTED_KINDS)} is")
+        fit.untold.append(f"physics of kind {kind}: only {', '.join(FITTED_KINDS)} has a fit")
     elif rated_kw is None:
         fit.untold.append("physics: the recording has no nameplate with rated_kw")
     else:
@@ -95,6 +96,12 @@ def _power(recording: Recording, fitted: FittedMap) -> Quantity | None:
 def _storage(
     recording: Recording, fitted: FittedMap, power: Quantity, rated_kw: float, untold: list[str]
 ) -> StorageFit | None:
+    whole = longest_stretch(power.time_s)
+    if whole.stop - whole.start < len(power.time_s):
+        untold.append(f"physics before and after the longest stretch without a gap: from "
+                      f"{power.time_s[whole.start]:g} s to {power.time_s[whole.stop - 1]:g} s of "
+                      "the recording is used")  # fmt: skip
+    power = replace(power, time_s=power.time_s[whole], value=power.value[whole])
     reference = recording.references.get("soc")
     shown = fitted.series("soc")
     if shown is not None:
@@ -116,12 +123,13 @@ def write_fit(fit: Fit, out: Path, site: str) -> list[Path]:
 
     Raises InputProblems where the folder cannot be written.
     """
+    fleet = _fleet(fit, site)
     files = {
         f"{fit.map.map.name}.json": _text(
             fit.map.map.model_dump(by_alias=True, exclude_defaults=True, mode="json")
         ),
         "fit.json": _text(report(fit)),
-        "fleet.csv": _fleet(fit, site),
+        "fleet.csv": fleet,
     }
     if fit.parameters:
         files["parameters.toml"] = "\n".join(p.toml(n) for n, p in fit.parameters.items())
@@ -174,11 +182,15 @@ def report(fit: Fit) -> dict[str, Any]:
 
 def _fleet(fit: Fit, site: str) -> str:
     """Return one row as `city.fleet` takes it; columns that are not known are left out."""
-    columns = dict(fit.nameplate)
+    own = ("rated_kw", *KIND_FIELDS.get(fit.kind, ()))
+    columns = {name: fit.nameplate[name] for name in own if name in fit.nameplate}
     if fit.kind == "storage" and "capacity_kwh" not in columns and fit.storage is not None:
         capacity = fit.storage.value("capacity_kwh")
         if math.isfinite(capacity):
             columns["capacity_kwh"] = float(f"{capacity:.4g}")
+    missing = [name for name in own if name not in columns]
+    if missing:
+        fit.untold.append(f"fleet.csv is not whole: the nameplate lacks {', '.join(missing)}")
     header = ",".join(["kind", "site", *columns])
     return f"{header}\n{','.join([fit.kind, site, *(f'{v:.10g}' for v in columns.values())])}\n"
 

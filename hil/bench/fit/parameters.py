@@ -50,7 +50,7 @@ class Parameter:
                  f"source = {_quoted(self.source)}", f"grade = {_quoted(self.grade)}"]  # fmt: skip
         if math.isfinite(self.plus_minus):
             lines.append(f"plus_minus = {self.plus_minus:.3g}")
-        return "\n".join(lines).replace("e+", "e") + "\n"
+        return "\n".join(lines) + "\n"
 
 
 def parameters_of(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +15,15 @@ from hil.registers.kinds import catalogue
 from twin.record.exchange import Point
 from twin.units import SECONDS_PER_HOUR
 
-__all__ = ["Quantity", "counted_soc", "known_quantities"]
+__all__ = ["Quantity", "counted_soc", "known_quantities", "longest_stretch"]
 
 F8 = NDArray[np.float64]
 # A reference this many of its own intervals away from a reading says nothing of it.
 NEAR = 1.5
+# Hours at rating of a storage whose capacity nobody states: one decade (assumed).
+HOURS = (0.4, 4.0)
+# Longer without a sample is a gap: this many usual intervals, and so many seconds (assumed).
+GAP, GAP_S = 10.0, 60.5
 # What a sensor of charge and a counter may be off, as a share of the largest change (assumed).
 CHARGE_ERROR, COUNTER_ERROR = 0.03, 0.02
 
@@ -39,6 +45,7 @@ class Quantity:
     wide : taken for 32 bits where that cannot be told
     bounds : least and greatest value, None: not known
     holds : each value holds until the next; else it is taken as straight between two
+    rough : known but for its size, of which only the power of ten is taken
     """
 
     name: str
@@ -54,6 +61,7 @@ class Quantity:
     wide: bool = False
     bounds: tuple[float, float] | None = None
     holds: bool = False
+    rough: bool = False
 
     @property
     def lossy(self) -> bool:
@@ -83,12 +91,24 @@ class Quantity:
         return np.where(inside & ((gap <= NEAR * usual) | (near <= 0.1 * usual)), value, np.nan)
 
 
+def longest_stretch(time_s: F8) -> slice:
+    """Return the rows of the longest stretch without a gap: what is counted must be whole."""
+    steps = np.diff(time_s)
+    if len(steps) == 0:
+        return slice(0, len(time_s))
+    most = max(GAP_S, GAP * float(np.median(steps)))
+    ends = np.concatenate([[0], np.flatnonzero(steps > most) + 1, [len(time_s)]])
+    spans = [float(time_s[b - 1] - time_s[a]) for a, b in pairwise(ends)]
+    longest = int(np.argmax(spans))
+    return slice(int(ends[longest]), int(ends[longest + 1]))
+
+
 def known_quantities(recording: Recording, kind: str) -> list[Quantity]:
     """Return everything that a recording says of the kind's points beside registers.
 
     References by name of the kind's points; energy counted from the power; for storage the
-    change of the state of charge, counted from the power over the nameplate's capacity, where no
-    reference says it.
+    change of the state of charge, counted from the power over the nameplate's capacity (over a
+    usual one where it is not stated), where no reference says it.
     """
     points = catalogue()[kind].points
     found = []
@@ -100,10 +120,11 @@ def known_quantities(recording: Recording, kind: str) -> list[Quantity]:
                                   signed=signed, wide=wide))  # fmt: skip
     power = recording.references.get("power_kw")
     if power is not None:
+        whole = longest_stretch(power[0])
+        power = power[0][whole], power[1][whole]
         found += _energies(points, *power)
-        capacity = recording.nameplate.get("capacity_kwh")
-        if "soc" in points and "soc" not in recording.references and capacity is not None:
-            found.append(counted_soc(*power, capacity))
+        if "soc" in points and "soc" not in recording.references:
+            found += _soc(power, recording.nameplate)
     return found
 
 
@@ -118,6 +139,18 @@ def _energies(points: Mapping[str, Point], time_s: F8, power_kw: F8) -> list[Qua
             found.append(Quantity(name, "kWh", time_s, energy, source, own_error=COUNTER_ERROR,
                                   signed=False, counts=True, wide=True))  # fmt: skip
     return found
+
+
+def _soc(power: tuple[F8, F8], nameplate: Mapping[str, float]) -> list[Quantity]:
+    """Return the counted charge over the nameplate's capacity, or over a usual one."""
+    capacity, rated = nameplate.get("capacity_kwh"), nameplate.get("rated_kw")
+    if capacity is not None:
+        return [counted_soc(*power, capacity)]
+    if rated is None:
+        return []
+    usual = counted_soc(*power, rated * math.sqrt(HOURS[0] * HOURS[1]))
+    source = f"counted from the reference power, for a station of {HOURS[0]:g} to {HOURS[1]:g} h"
+    return [replace(usual, source=source, rough=True)]
 
 
 def counted_soc(time_s: F8, power_kw: F8, capacity_kwh: float) -> Quantity:

@@ -22,6 +22,7 @@ WINDOW_S = 30.0  # after an order
 LEAST_SAMPLES = 4
 ON_THE_WAY = (0.03, 0.97)  # of a step: between these a sample lies on the ramp
 LONGEST_DELAY_S = 20.0
+THERE = 0.05  # of a step: what is further from the order in the end met the device's own limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def response_of(orders: Orders, power: Quantity) -> Response:
     steps = list(_steps(orders, power))
     if not steps:
         why = f"no order of {LEAST_STEP:.0%} of the largest power or more with {LEAST_SAMPLES} "
-        why += f"samples in the {WINDOW_S:g} s after it"
+        why += f"samples in the {WINDOW_S:g} s after it that was reached by then"
         none = (Figure("delay_s", "s", math.nan, math.nan, why),
                 Figure("ramp_kw_s", "kW/s", math.nan, math.nan, why))  # fmt: skip
         return Response("", none, math.nan, math.nan, 0, math.nan)
@@ -92,16 +93,17 @@ def _steps(orders: Orders, power: Quantity) -> Iterator[_Step]:
     time_s, value = power.time_s, power.value
     least = LEAST_STEP * float(np.abs(value).max())
     ends = np.append(orders.time_s[1:], math.inf)
-    for start_s, end_s, reached in zip(orders.time_s, ends, orders.reached_kw, strict=True):
+    for start_s, end_s, ordered in zip(orders.time_s, ends, orders.power_kw, strict=True):
         before = np.flatnonzero(time_s <= start_s)
         after = np.flatnonzero(
             (time_s > start_s) & (time_s <= min(end_s, start_s + WINDOW_S))
         )  # fmt: skip
-        if len(before) == 0 or len(after) < LEAST_SAMPLES or not math.isfinite(reached):
+        if len(before) == 0 or len(after) < LEAST_SAMPLES:
             continue
-        start_kw = float(value[before[-1]])
-        if abs(reached - start_kw) >= least:
-            yield _Step(time_s[after] - start_s, value[after], start_kw, float(reached))
+        start_kw, reached_kw = float(value[before[-1]]), float(np.median(value[after[-3:]]))
+        way = reached_kw - start_kw
+        if abs(way) >= least and abs(reached_kw - ordered) <= THERE * abs(way):
+            yield _Step(time_s[after] - start_s, value[after], start_kw, reached_kw)
 
 
 def _under_way(step: _Step) -> int:

@@ -70,14 +70,14 @@ def fit_storage(
     resolution : step of the SOC register
     """
     standing = _standing(power, rated_kw)
+    inside = (soc_time_s >= power.time_s[0]) & (soc_time_s <= power.time_s[-1])
+    soc_time_s, soc = soc_time_s[inside], soc[inside]
     swing = float(np.ptp(soc)) if len(soc) > 0 else 0.0
     if swing < LEAST_SWING:
         why = f"SOC moved by {swing:.1%} only; {LEAST_SWING:.0%} are needed"
         return StorageFit((_untold("capacity_kwh", "kWh", why), standing), math.nan, 0, ())
     kept = apart(soc, resolution)
     time_s, soc = soc_time_s[kept], soc[kept]
-    inside = (time_s >= power.time_s[0]) & (time_s <= power.time_s[-1])
-    time_s, soc = time_s[inside], soc[inside]
     if len(soc) < LEAST_POINTS:
         why = f"{len(soc)} moments of SOC with power about them; {LEAST_POINTS} are needed"
         return StorageFit((_untold("capacity_kwh", "kWh", why), standing), math.nan, 0, ())

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError:
         parser.error(f"--seeds {given.seeds}: a whole number, or a range such as 1-10")
     begun_s = time.monotonic()
-    tasks = [(name, seed, given.suite) for name in given.device or names for seed in seeds]
+    tasks = [(name, seed, given.suite) for seed in seeds for name in given.device or names]
     # Most of a run is waiting for answers that do not come, so that more jobs than cores pay.
     with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
         rows = []

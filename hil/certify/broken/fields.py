@@ -12,8 +12,8 @@ from hil.registers.schema import RegisterMap, Source, WirePoint
 
 __all__ = [
     "answering_for_others", "at_other_address", "counted_from_one", "filled_gaps",
-    "of_other_maker", "of_other_type", "scaled", "turned_sign", "with_limits", "with_order",
-    "with_text", "with_values", "without", "without_read", "without_write",
+    "of_other_maker", "of_other_type", "scaled", "turned_sign", "with_hole", "with_limits",
+    "with_order", "with_text", "with_values", "without", "without_read", "without_write",
 ]  # fmt: skip
 
 
@@ -82,6 +82,11 @@ def without_write(one: RegisterMap, name: str) -> RegisterMap:
 def without_read(one: RegisterMap, name: str) -> RegisterMap:
     """Return a map whose point can be written and not read back."""
     return _changed(one, name, {"access": "w"})
+
+
+def with_hole(one: RegisterMap) -> RegisterMap:
+    """Return the storage table with its reversion time two registers further on: a hole."""
+    return at_other_address(one, "set_revert_s", one.point("set_revert_s").address + 2)
 
 
 def filled_gaps(one: RegisterMap) -> RegisterMap:

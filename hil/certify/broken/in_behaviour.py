@@ -123,6 +123,7 @@ IN_BEHAVIOUR = (
         "有功功率显示值不变",
         "storage.power_reading",
         "its reading stays while metered power moves",
+        along=("register-map.power_reading",),
         manner=Manner(frozen=True, point="power_kw"),
     ),
     Specimen(
@@ -147,7 +148,7 @@ IN_BEHAVIOUR = (
         "late-echo", OWN,
         "shows its set-point 30 s late",
         "功率指令回读滞后30秒",
-        "register-map.read_back",
+        "register-map.read_back_time",
         "what was written is read back too late; power follows in time",
         manner=Manner(readback_lag_s=30),
     ),

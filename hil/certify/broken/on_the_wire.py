@@ -1,8 +1,8 @@
-"""Storage cabinets that are good but for what they do to bytes, one manner each."""
+"""Storage cabinets that are good but for what they do to bytes, one fault each."""
 
 from __future__ import annotations
 
-from hil.certify.broken import fields
+from hil.certify.broken import fields, weak
 from hil.certify.broken.specimen import Specimen
 from hil.server import WireManner
 
@@ -24,7 +24,8 @@ ON_THE_WIRE = (
         "bears one connection at a time",
         "仅支持一个并发连接",
         "protocol.connections",
-        "the second connection is closed at once",
+        "the second connection is closed at once; who opens one and stays idle has the only place",
+        along=("robustness.case_13",),
         wire=WireManner(max_clients=1),
     ),
     Specimen(
@@ -101,5 +102,30 @@ ON_THE_WIRE = (
         "protocol.other_unit",
         "the table says that other units are met with silence",
         serve=fields.answering_for_others,
+    ),
+    Specimen(
+        "takes-nothing", OWN,
+        "answers a read of no registers as if it were right",
+        "读取数量为0时返回正常应答",
+        "robustness.case_08",
+        "of the twenty inputs a quantity of 0 gets a normal answer",
+        weakness=weak.takes_nothing,
+    ),
+    Specimen(
+        "runs-what-hides", OWN,
+        "takes what lies behind a read in the same frame for a request of its own",
+        "执行读请求报文中夹带的写请求",
+        "robustness.case_03",
+        "the hidden write is done; a request that is swallowed by a wrong length is answered",
+        along=("robustness.case_02",),
+        weakness=weak.runs_what_hides,
+    ),
+    Specimen(
+        "dies-of-no-coils", OWN,
+        "falls silent for good at a read of no coils",
+        "读取0个线圈后永久无应答",
+        "robustness.case_08",
+        "nothing is answered after a quantity of 0",
+        weakness=weak.dies_of_no_coils,
     ),
 )  # fmt: skip

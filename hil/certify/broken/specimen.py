@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hil.certify.emulated import emulated
+from hil.certify.broken.weak import FrontedStage, Weakness
+from hil.certify.emulated import subject_on
 from hil.certify.subject import Subject
 from hil.registers.files import load_map
 from hil.registers.schema import RegisterMap
 from hil.server import WireManner
+from hil.testbed.stage import Stage
 from twin.assets.kind import Kind
 from twin.assets.manners import Manner
 
 __all__ = ["Specimen"]
 
 
-def _as_documented(one: RegisterMap) -> RegisterMap:
+def _as_it_is(one: RegisterMap) -> RegisterMap:
     return one
 
 
@@ -35,11 +37,13 @@ class Specimen:
     finder : ``suite.measurement`` that must fail, ``""``: none may
     because : why that one finds it, and no other does
     along : measurements of the same thing that may fail with it
+    edit : its maker's own changes to that map, before he hands it out
     serve : what it serves instead of the documented map
     sort : physics or control that stand in for its kind's
     manner, wire : how it behaves, and how it treats bytes
     declared : what its maker states beside the nameplate, e.g. ``heartbeat_s``
     transport : on which it is tried
+    weakness : a front before its server that breaks on bytes
     """
 
     name: str
@@ -49,20 +53,23 @@ class Specimen:
     finder: str
     because: str
     along: tuple[str, ...] = ()
-    serve: Callable[[RegisterMap], RegisterMap] = _as_documented
+    edit: Callable[[RegisterMap], RegisterMap] = _as_it_is
+    serve: Callable[[RegisterMap], RegisterMap] = _as_it_is
     sort: type[Kind] | None = None
     manner: Manner | None = None
     wire: WireManner | None = None
     declared: Mapping[str, float] = field(default_factory=dict)
     transport: Literal["tcp", "tls", "rtu"] = "tcp"
+    weakness: Weakness | None = None
 
     @property
     def map(self) -> RegisterMap:
         """The map that it claims to have."""
-        return load_map(self.documented)
+        return self.edit(load_map(self.documented))
 
-    def subject(self, journal: Path, seed: int = 0) -> AbstractContextManager[Subject]:
-        """Return it as a subject, served inside its ``with``.
+    @contextmanager
+    def subject(self, journal: Path, seed: int = 0) -> Iterator[Subject]:
+        """Yield it as a subject, served while inside.
 
         Parameters
         ----------
@@ -70,15 +77,13 @@ class Specimen:
         seed : of its chance
         """
         one = self.map
-        return emulated(
-            one.kind if self.sort is None else self.sort,
-            self.serve(one),
-            journal=journal,
-            claimed=one,
-            name=self.name,
-            seed=seed,
-            manner=self.manner,
-            wire=self.wire,
-            transport=self.transport,
-            declared=self.declared,
-        )
+        sort = one.kind if self.sort is None else self.sort
+        served = self.serve(one)
+        if self.weakness is None:
+            stage = Stage(sort, served, seed=seed, manner=self.manner, wire=self.wire,
+                          transport=self.transport)  # fmt: skip
+        else:
+            stage = FrontedStage(self.weakness, sort, served, seed=seed, manner=self.manner)
+        told = subject_on(stage, journal, claimed=one, name=self.name, declared=self.declared)
+        with stage, told as subject:
+            yield subject

@@ -22,10 +22,11 @@ from twin.units import SECONDS_PER_HOUR
 
 __all__ = [
     "Creeping", "Deaf", "HalfPower", "KeepsCommand", "Lossy", "Misreading", "Overcounting",
-    "Overfull", "Short", "SlowTurn", "Sluggish", "Uncalibrated",
+    "Overfull", "Short", "SlowTurn", "Sluggish", "Unbounded", "Uncalibrated",
 ]  # fmt: skip
 
 F8 = NDArray[np.float64]
+MOST_S = 1e6
 
 
 class _Reaching(Storage):
@@ -170,6 +171,15 @@ class Misreading(Storage):
         """Write the points; power is shown too large."""
         super().read(out)
         out[_row(self, "power_kw")] *= self.GAIN
+
+
+class Unbounded(Storage):
+    """Takes reversion times far beyond what it says."""
+
+    setpoints = (
+        *Storage.setpoints[:3],
+        replace(Storage.setpoints[3], low=0.0, high=MOST_S),
+    )
 
 
 class Deaf(Storage):

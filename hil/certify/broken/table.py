@@ -1,5 +1,8 @@
 """The suites' own test: every suite on every broken device and on good ones, fault by fault.
 
+Bringing a device in (onboarding) asks what the others ask once more and refuses whoever does not
+pass: that a broken device is refused there is no finding of its own, that a good one is would be.
+
 A broken device is *found* when the measurement that its fault concerns fails. Any other failure
 is a *wrong* finding, but for the few measurements of the same thing that the catalogue names. A
 good device must fail nothing. Inconclusive and not applicable are no findings.
@@ -22,6 +25,9 @@ from hil.certify.subject import Subject
 from hil.certify.suites import SUITES
 
 __all__ = ["Row", "failures", "row_of", "suites_of", "tried", "written"]
+
+# Suites that repeat others.
+GATE = ("onboarding",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,11 @@ class Row:
     @property
     def wrong(self) -> tuple[str, ...]:
         """Measurements that failed and should not have."""
-        return tuple(f for f in self.failed if f != self.finder and f not in self.along)
+        known = (self.finder, *self.along)
+        refused = GATE if self.finder else ()
+        return tuple(
+            f for f in self.failed if f not in known and f.partition(".")[0] not in refused
+        )
 
     @property
     def right(self) -> bool:

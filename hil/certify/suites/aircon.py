@@ -131,7 +131,7 @@ def _off_time(context: Context, hand: Hand, series: Series, before: list[Sampled
     stop = Moment(begun_s if len(stopped) < 2 else stopped[-2].after_s, stopped[-1].before_s)
     samples: list[Sampled] = []
     until_s = stop.high + 1.1 * declared_s + OVER_S
-    while hand.clock.now_s() < until_s:
+    while not hand.past(until_s):
         hand.order("limit_kw", hand.rated_kw)  # a refusal is what a resting machine says
         found = hand.watch(series, ASK_S, until=lambda s: -s.value > runs)
         samples += found

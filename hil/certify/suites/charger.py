@@ -53,7 +53,7 @@ def _wait(hand: Hand, series: Series) -> float | None:
         drawn_kw = -hand.watch(series, 0.0)[0].value
         if drawn_kw >= LEAST_LOAD * hand.rated_kw:
             return drawn_kw
-        if hand.clock.now_s() >= end_s:
+        if hand.past(end_s):
             return None
         hand.clock.sleep(LOOK_S if hand.subject.compressed else 1.0)
 

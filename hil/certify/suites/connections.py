@@ -20,7 +20,7 @@ IDLE_S = 1.0
 TRIES = 3
 AS_TABLE = "as in the point table"
 NO_PATH, NO_DEVICE = 10, 11
-OTHER_WAIT_S = 0.3
+OTHER_WAIT_S, OTHER_TRIES = 0.2, 2
 
 
 def connections(m: Mapping[str, Measurement], stream: bool) -> list[Procedure]:
@@ -102,7 +102,7 @@ def _other_unit(c: Context) -> None:
         begun_s = time.monotonic()
         patient_ask(subject, talk, read.pdu)
         wait_s = max(OTHER_WAIT_S, 2.0 * (time.monotonic() - begun_s))
-        for _ in range(TRIES):
+        for _ in range(OTHER_TRIES):
             got = talk.ask(read.pdu, unit=other, wait_s=wait_s)
             code = exception_of(got)
             if not got:

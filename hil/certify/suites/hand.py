@@ -8,14 +8,15 @@ the device's own register, and every value says which.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hil.bench.device import Written
 from hil.bench.errors import BenchError
 from hil.bench.meanings import to_twin
 from hil.certify.measurement import Path
 from hil.certify.procedure import Context, Series
-from hil.certify.suites.timing import Moment, Sampled
+from hil.certify.suites.timing import CLOCK_S, Moment, Sampled
 from hil.registers.schema import WirePoint
 
 __all__ = ["POWER_COLUMNS", "Hand", "Order"]
@@ -25,6 +26,10 @@ POWER_COLUMNS = ("time_s", "power_kw", "half_width_kw")
 EVERY_S, EVERY_EMULATED_S = 0.1, 1.0
 # An order is repeated before the device lets go of it: this often [s], or a third of its own time.
 REPEAT_S, SHARE = 300.0, 3.0
+MOST_DRIVE_S = 3600.0
+# Orders that a device lets go of when nothing more is heard.
+HELD = ("power_kw", "limit_kw")
+MOST_BEATS = 60_000  # a heartbeat counts up to here and begins anew
 # Half a step of the 24 bits of a f32 register, relative.
 F32_HALF_STEP = 2.0**-25
 
@@ -38,14 +43,14 @@ class Order:
     at : when it went out
     accepted : the device took every register of it
     code : the exception that it was refused with, 0: none
-    cut : the bench's own limits changed it
+    cut : by which of the bench's own limits it was changed, empty: by none
     value : as the registers hold it, twin's unit
     """
 
     at: Moment
     accepted: bool
     code: int
-    cut: bool
+    cut: str
     value: float
 
     @property
@@ -53,7 +58,7 @@ class Order:
         """Why it is not in force as it was meant, empty where it is."""
         if not self.accepted:
             return f"order refused with exception {self.code}"
-        return "the bench's own limits changed the order" if self.cut else ""
+        return f"the bench's own limit of {self.cut} changed the order" if self.cut else ""
 
 
 class Hand:
@@ -72,6 +77,20 @@ class Hand:
         self._last: dict[str, float] = {}
         self._told_s = self.clock.now_s()
         self._repeat_s: float | None = None
+        self._beats = 0
+
+    @property
+    def capacity_kwh(self) -> float | None:
+        """Registered capacity: of the nameplate, else as the device shows it; None: nowhere."""
+        found = self.subject.nameplate.get("capacity_kwh")
+        if found is not None:
+            return float(found)
+        for point in self.subject.map.points:
+            if point.source is not None and point.source.nameplate == "capacity_kwh":
+                value = self.device.read([point.name])[point.name].value
+                if isinstance(value, float):
+                    return to_twin(point, value, self.rated_kw)
+        return None
 
     # -- what the device shows -----------------------------------------------------------------
 
@@ -94,7 +113,9 @@ class Hand:
         value = self.device.read_twin([name])[name].value
         if not isinstance(value, float):
             raise BenchError(f"{self.subject.name}: {name} shows no value")
-        return Sampled(before_s, self.clock.now_s(), value, self._half_step(point, value))
+        # A device may renew its registers as seldom as it is looked at.
+        after_s = before_s - self.every_s
+        return Sampled(after_s, self.clock.now_s(), value, self._half_step(point, value))
 
     def power(self) -> Sampled:
         """Return the power, positive into the grid [kW]."""
@@ -133,6 +154,19 @@ class Hand:
         """Order a set-point once, twin's unit; a refusal is an answer."""
         before_s = self.clock.now_s()
         written = self.device.command(setpoint, value)
+        return self._ordered(setpoint, value, before_s, written)
+
+    def go(self, setpoint: str, value: float) -> Order:
+        """Order a set-point and go on doing so while the bench's ramp holds it back."""
+        order = self.order(setpoint, value)
+        if order.cut != "ramp":
+            return order
+        written = self.device.drive(setpoint, value, self.every_s, MOST_DRIVE_S)
+        return self._ordered(setpoint, value, order.at.low, written)
+
+    def _ordered(
+        self, setpoint: str, value: float, before_s: float, written: Sequence[Written]
+    ) -> Order:
         at = Moment(before_s, self.clock.now_s())
         self._told_s = at.high
         command = self.device.meanings.commands.get(setpoint)
@@ -141,19 +175,13 @@ class Hand:
             if command is not None and one.point == command.value and isinstance(one.sent, float):
                 sent = to_twin(self.subject.map.point(one.point), one.sent, self.rated_kw)
         refused = [one for one in written if not one.accepted]
-        if setpoint in ("power_kw", "limit_kw") and not refused:
+        if setpoint in HELD and not refused:
             self._last = {setpoint: value}
         elif setpoint == "release":
             self._last = {}
+        cuts = [one.cut for one in written if one.cut]
         return Order(at, not refused, refused[0].code if refused else 0,
-                     any(one.cut != "" for one in written), sent)  # fmt: skip
-
-    def go(self, setpoint: str, value: float) -> Order:
-        """Order a set-point and go on doing so while the bench's ramp holds it back."""
-        order = self.order(setpoint, value)
-        if order.cut:
-            self.device.drive(setpoint, value, self.every_s, 3600.0)
-        return order
+                     cuts[0] if cuts else "", sent)  # fmt: skip
 
     def let_go(self) -> None:
         """Give the device back to its owner's control, where it can be."""
@@ -163,21 +191,31 @@ class Hand:
     # -- time ----------------------------------------------------------------------------------
 
     def wait(self, seconds: float) -> None:
-        """Let time pass; what was ordered last is repeated before the device lets go of it."""
-        left_s = seconds
-        while left_s > 0.0:
-            due_s = self._told_s + self.repeat_s - self.clock.now_s()
-            part_s = min(left_s, max(due_s, self.every_s))
-            self.clock.sleep(part_s)
-            left_s -= part_s
-            if due_s <= part_s:
-                self.repeat()
+        """Let time pass; the device is spoken to before it lets go of its order."""
+        end_s = self.clock.now_s() + seconds
+        while not self.past(end_s):
+            due_s = self._told_s + self.repeat_s
+            self.clock.sleep(min(max(due_s - self.clock.now_s(), self.every_s),
+                                 end_s - self.clock.now_s()))  # fmt: skip
+            self.keep()
+
+    def keep(self) -> None:
+        """Repeat order and heartbeat where it is time for it."""
+        if self.past(self._told_s + self.repeat_s):
+            self.repeat()
+
+    def past(self, end_s: float) -> bool:
+        """Return whether a moment of the device's clock has come, to its resolution."""
+        return self.clock.now_s() >= end_s - CLOCK_S
 
     def repeat(self) -> None:
-        """Order again what was ordered last."""
+        """Order again what was ordered last, and beat the heart where there is one."""
         self._told_s = self.clock.now_s()
         for setpoint, value in self._last.items():
             self.device.command(setpoint, value)
+        if self._last and self.takes("heartbeat"):
+            self._beats = self._beats % MOST_BEATS + 1
+            self.device.command("heartbeat", float(self._beats))
 
     @property
     def repeat_s(self) -> float:
@@ -206,6 +244,7 @@ class Hand:
         seconds: float,
         until: Callable[[Sampled], bool] | None = None,
         look: Callable[[], Sampled] | None = None,
+        silent: bool = False,
     ) -> list[Sampled]:
         """Return samples of the power over a time, kept in `series` (`POWER_COLUMNS`).
 
@@ -213,16 +252,18 @@ class Hand:
         ----------
         until : ends it early
         look : what is watched instead of the power
+        silent : the device is left to let go of its order
         """
         end_s, found = self.clock.now_s() + seconds, []
         while True:
             sample = self.power() if look is None else look()
             series.add(sample.before_s, sample.value, sample.half_width)
             found.append(sample)
-            now_s = self.clock.now_s()
-            if now_s >= end_s or (until is not None and until(sample)):
+            if self.past(end_s) or (until is not None and until(sample)):
                 return found
-            self.clock.sleep(min(self.every_s, max(end_s - now_s, 0.0)))
+            self.clock.sleep(min(self.every_s, end_s - self.clock.now_s()))
+            if not silent:
+                self.keep()
 
     def steady(self, series: Series, seconds: float, most_s: float, band_kw: float) -> Sampled:
         """Wait until the power stands still; return its mean over the last `seconds`.

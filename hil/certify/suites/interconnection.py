@@ -24,11 +24,15 @@ REPEATS = 3
 SETTLE_S = 30.0  # 1547 4.6.2
 WATCH_S = 60.0
 MRA = 0.05  # of rating
+START = 0.002  # of rating: that much feed-in is a start; how long a ramp takes to it is in doubt
 SLACK = 1.5 * MRA
 # The registers of SunSpec model 703 (704 has the limit), or points of these names.
 PERMIT = ("m703.ES", "permit_service")
 DELAY = ("m703.ESDlyTms", "enter_service_delay_s")
 RAMP = ("m703.ESRmpTms", "enter_service_ramp_s")
+# Of a kind that has no such order in the twin's words: percent of rating, and what switches it on.
+LIMIT = ("m704.WMaxLimPct", "m123.WMaxLimPct", "limit_pct")
+LIMIT_ON = ("m704.WMaxLimPctEna", "m123.WMaxLim_Ena", "limit_on")
 DEFAULT_S = 300.0  # of both, 1547.1 5.6
 CEASE_WATCH_S = 20.0
 TRIP_PU, TRIP_S = 0.4, 30.0  # below every undervoltage limit, longer than every one of them
@@ -42,28 +46,51 @@ def _limit(percent: int) -> Callable[[Context], None]:
 
     def act(context: Context) -> None:
         hand = Hand(context)
-        if not hand.takes("limit_kw"):
+        if not _can_limit(hand):
             for name in (id, "limit_time"):
                 context.leave(name, "the map has no limit of active power")
             return
         series = context.series("power", *POWER_COLUMNS)
         cap_kw = percent / 100.0 * hand.rated_kw
         for _ in range(REPEATS):
-            hand.order("limit_kw", hand.rated_kw)
+            _order_limit(hand, 1.0)
+            if context.subject.kind == "storage":
+                to_middle(hand)
+                hand.go("power_kw", hand.rated_kw)
             before = hand.watch(series, WATCH_S)[-1]
             if before.low < cap_kw + SLACK * hand.rated_kw:
                 share = 100.0 * before.value / hand.rated_kw
                 context.leave(id, f"{share:.0f} % of rating is there: not enough above the limit")
-                return
-            order = hand.order("limit_kw", cap_kw)
-            if order.reason:
-                context.take(id, "refused", 0.0, hand.path(), order.reason)
-                return
-            samples = hand.watch(series, WATCH_S)
-            _take_limit(context, hand, id, samples, order.value, order.at)
+                break
+            begun_s = hand.clock.now_s()
+            refused = _order_limit(hand, percent / 100.0)
+            if refused:
+                context.take(id, "refused", 0.0, hand.path(), refused)
+                break
+            at = Moment(begun_s, hand.clock.now_s())
+            _take_limit(context, hand, id, hand.watch(series, WATCH_S), cap_kw, at)
+        _order_limit(hand, 1.0)
         hand.let_go()
 
     return act
+
+
+def _can_limit(hand: Hand) -> bool:
+    point = _point(hand.subject, LIMIT)
+    return hand.takes("limit_kw") or (point is not None and "w" in point.access)
+
+
+def _order_limit(hand: Hand, share: float) -> str:
+    """Order a limit as a share of rating; return why it was refused, empty where it was not."""
+    if hand.takes("limit_kw"):
+        return hand.order("limit_kw", share * hand.rated_kw).reason
+    values = ((_point(hand.subject, LIMIT), 100.0 * share), (_point(hand.subject, LIMIT_ON), 1.0))
+    for point, value in values:
+        if point is not None and "w" in point.access:
+            written = hand.device.write(point.name, value)
+            if not written.accepted:
+                return f"order refused with exception {written.code}"
+    return ""
 
 
 def _take_limit(
@@ -166,14 +193,15 @@ def _entering(context: Context, hand: Hand, series: Series, id: str, at: Moment)
     delay_s, ramp_s = _seconds(context.subject, DELAY), _seconds(context.subject, RAMP)
     samples: list[Sampled] = []
     until_s = at.high + OVER * delay_s + ramp_s + WATCH_S
-    while hand.clock.now_s() < until_s:
+    while not hand.past(until_s):
         hand.repeat()
         samples += hand.watch(series, min(hand.repeat_s, until_s - hand.clock.now_s()))
-    begun = first(samples, at_least(MRA * hand.rated_kw))
+    begun = first(samples, at_least(START * hand.rated_kw))
     if begun is None:
         context.doubt(id, f"it did not start within {until_s - at.high:.0f} s")
         return samples
-    span = since(begun, at)
+    # What was seen first has already come up the ramp.
+    span = since(Moment(begun.low - START * ramp_s, begun.high), at)
     context.take(
         id, 100.0 * span.middle / delay_s, 100.0 * span.half_width / delay_s, hand.path(),
         f"waited {span.middle:.1f} s",
@@ -183,7 +211,7 @@ def _entering(context: Context, hand: Hand, series: Series, id: str, at: Moment)
 
 def _take_ramp(context: Context, hand: Hand, samples: list[Sampled]) -> None:
     """Take how far power was above the ramp that begins when the first of it is seen."""
-    begun = first(samples, at_least(MRA * hand.rated_kw))
+    begun = first(samples, at_least(START * hand.rated_kw))
     if begun is None:
         context.doubt("enter_ramp", "it did not start")
         return
@@ -229,7 +257,7 @@ def _go(
             return False
         if not applied.ramping:
             return True
-        if hand.clock.now_s() > end_s:
+        if hand.past(end_s):
             for id in ids:
                 context.doubt(id, f"the source does not come to {voltage_pu:g} pu")
             return False

@@ -9,6 +9,7 @@ import statistics
 import struct
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from hil.certify.limits import measurements
@@ -36,6 +37,7 @@ from hil.registers.schema import WirePoint
 __all__ = ["SUITE"]
 
 UNKNOWN_FUNCTION = 0x63
+GUARDED = "functions"  # the procedure that speaks over the guarded line
 IDENTIFY, MEI, BASIC = 43, 14, 1
 OBJECTS = ("vendor", "product", "revision")
 LONGEST_S = 15.0
@@ -50,7 +52,8 @@ AS_TABLE = "as in the point table"
 def procedures(subject: Subject) -> Sequence[Procedure]:
     """Return the procedures for a subject."""
     m = measurements("protocol")
-    stream = subject.spec is not None and subject.spec.transport != "rtu"
+    # Of a connection that the guard holds nothing else is known; on none of our own it can be told.
+    stream = subject.spec is None or subject.spec.transport != "rtu"
     exceptions = ("unknown_function", "address_exception", "quantity_exceptions")
     answers = ("unanswered", "wrongly_refused", "hung_up", "garbled", "answer_time",
                "answer_time_longest")  # fmt: skip
@@ -69,7 +72,21 @@ def procedures(subject: Subject) -> Sequence[Procedure]:
             Procedure("header", "Header of answers", "应答报文头", [m["header_faults"]],
                       [Step("header", _header, ("header_faults",))])
         )  # fmt: skip
-    return [*found, *streams(m, stream), *connections(m, stream)]
+    found += [*streams(m, stream), *connections(m, stream)]
+    return found if subject.spec is not None else [_held(p) for p in found]
+
+
+def _held(procedure: Procedure) -> Procedure:
+    """Return a procedure that says why it needs a connection of its own, where it does."""
+    if procedure.id == GUARDED:
+        return procedure
+
+    def leave(c: Context) -> None:
+        for one in procedure.measurements:
+            c.leave(one.id, "the guard holds the device's only connection")
+
+    ids = tuple(m.id for m in procedure.measurements)
+    return replace(procedure, steps=[Step("held", leave, ids)])
 
 
 SUITE = Suite("protocol", "Modbus protocol", "Modbus通信协议", procedures)

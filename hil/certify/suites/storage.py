@@ -47,7 +47,7 @@ def _procedures(subject: Subject) -> Sequence[Procedure]:
             Step("silence", timers.reversion, ("held", "reversion")),
         ),
         one(
-            "heartbeat", "Loss of the heartbeat", "心跳丢失",
+            "heartbeat", "Loss of the heartbeat", "心跳中断",
             Step("silence", timers.heartbeat, ("heartbeat_held", "heartbeat_loss")),
         ),
         one(
@@ -56,7 +56,7 @@ def _procedures(subject: Subject) -> Sequence[Procedure]:
             Step("energy", metering.energy_reading, ("counter_error",)),
         ),
         one(
-            "limits", "Limits at full and empty", "充满与放空限值",
+            "limits", "Limits at full and empty", "充放电截止限值",
             Step("full", cycles.at_end(-1.0), ("at_full",)),
             Step("empty", cycles.at_end(1.0), ("at_empty",)),
         ),

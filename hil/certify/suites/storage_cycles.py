@@ -8,7 +8,7 @@ fed from elsewhere a second meter in role ``meter_auxiliary`` counts them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hil.bench.roles import Meter
 from hil.certify.procedure import Context
@@ -34,16 +34,16 @@ def cycle(number: int) -> Callable[[Context], None]:
         for name, sign in (("fill", -1.0), ("discharge", 1.0), ("charge", -1.0)):
             auxiliary = _auxiliary(hand)
             one = leg(hand, context.series(name, *LEG_COLUMNS), sign)
-            if one.ended != "device":
-                context.doubt("energy_share", f"{name}: {_why(one)}")
+            if _unjudged(context, ("energy_share",), name, one):
                 return
             one.auxiliary_kwh = _auxiliary(hand) - auxiliary
             legs.append(one)
         _, out, back = legs
-        capacity = float(context.subject.nameplate["capacity_kwh"])
-        error = 100.0 * out.error_kwh / capacity
-        share = 100.0 * out.energy_kwh / capacity
-        context.take("energy_share", share, error, hand.path(error), f"cycle {number}")
+        capacity = hand.capacity_kwh
+        if capacity is not None:
+            error = 100.0 * out.error_kwh / capacity
+            share = 100.0 * out.energy_kwh / capacity
+            context.take("energy_share", share, error, hand.path(error), f"cycle {number}")
         context.carried[f"cycle_{number}"] = [
             out.energy_kwh, out.error_kwh, back.energy_kwh, back.error_kwh,
             out.auxiliary_kwh, back.auxiliary_kwh,
@@ -61,9 +61,9 @@ def energy_figures(context: Context) -> None:
         found = context.carried.get(f"cycle_{number}")
         if isinstance(found, list):
             cycles.append([float(v) for v in found])
-    if len(cycles) < CYCLES or any(c[2] + c[5] <= 0.0 for c in cycles):
+    if len(cycles) < CYCLES:
         for id in ids:
-            context.doubt(id, "the device did not go from full to empty and back by itself")
+            context.doubt(id, "there are not three whole cycles")
         return
     out, out_error = [c[0] for c in cycles], max(c[1] for c in cycles)
     path = hand.path(out_error)
@@ -86,12 +86,12 @@ def at_end(sign: float) -> Callable[[Context], None]:
         hand = Hand(context)
         rated = hand.rated_kw
         one = leg(hand, context.series(name, *LEG_COLUMNS), sign)
-        if one.ended == "refused":
-            context.doubt(id, _why(one))
-            return
-        if one.ended == "bound":
+        if one.bound:
             power = 100.0 * max(sign * one.power_kw, 0.0) / rated
-            context.take(id, power, 0.0, hand.path(), _why(one))
+            context.take(id, power, 0.0, hand.path(), one.ended)
+            return
+        if one.ended:
+            (context.leave if one.unfit else context.doubt)(id, one.ended)
             return
         held = hand.watch(context.series("hold", *POWER_COLUMNS), HOLD_S)
         worst = max(held, key=lambda s: sign * s.value)
@@ -113,9 +113,7 @@ def soc_cycle(context: Context) -> None:
     legs = {}
     for name, sign in (("fill", -1.0), ("discharge", 1.0), ("charge", -1.0)):
         one = leg(hand, context.series(name, *LEG_COLUMNS), sign)
-        if one.ended != "device" or one.energy_kwh <= 0.0:
-            for id in ids:
-                context.doubt(id, f"{name}: {_why(one)}")
+        if _unjudged(context, ids, name, one):
             return
         legs[name] = one
     step = 100.0 * hand.register("soc").half_width
@@ -140,12 +138,14 @@ def _auxiliary(hand: Hand) -> float:
     return 0.0 if found is None else found.from_grid.value
 
 
-def _why(one: Leg) -> str:
-    return {
-        "refused": "the device refused the order",
-        "bound": "the device did not end it by itself, we did",
-        "device": "no energy moved",
-    }[one.ended]
+def _unjudged(context: Context, ids: Sequence[str], name: str, one: Leg) -> bool:
+    """Say of measurements why a leg does not let them be taken; return whether it is so."""
+    empty = name != "fill" and one.energy_kwh <= 0.0
+    if not (one.ended or empty):
+        return False
+    for id in ids:
+        (context.leave if one.unfit else context.doubt)(id, f"{name}: {one.ended or 'no energy'}")
+    return True
 
 
 def _mean(values: list[float]) -> float:

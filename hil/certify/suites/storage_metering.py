@@ -55,7 +55,7 @@ def energy_reading(context: Context) -> None:
         series = context.series(name, *LEG_COLUMNS)
         count, begun = Count(hand, sign), hand.register(name)
         end_s = hand.clock.now_s() + COUNT_S
-        while hand.clock.now_s() < end_s:
+        while not hand.past(end_s):
             hand.wait(LOOK_S if hand.subject.compressed else hand.every_s)
             count.look()
             series.add(hand.clock.now_s(), count.last.value, count.kwh, None)

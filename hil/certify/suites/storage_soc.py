@@ -29,14 +29,18 @@ class Leg:
 
     Attributes
     ----------
-    ended : by ``device`` (it was full or empty), by our ``bound``, or ``refused``
+    ended : by the device itself (empty text), else why it counts for nothing
+    bound : the device went on, we ended it
+    unfit : neither device nor order is to blame: it does not apply
     energy_kwh, error_kwh : at the meter, positive, and the half width of its error
     power_kw : at the end, positive into the grid
     auxiliary_kwh : by a meter of their own, where there is one
     trace : (time [s], energy so far [kWh], SOC or NaN)
     """
 
-    ended: str = "bound"
+    ended: str = ""
+    bound: bool = False
+    unfit: bool = False
     energy_kwh: float = 0.0
     error_kwh: float = 0.0
     power_kw: float = 0.0
@@ -81,11 +85,13 @@ class Count:
 
 def leg(hand: Hand, series: Series, sign: float) -> Leg:
     """Charge (`sign` -1) or discharge (1) at rated power until the device ends it itself."""
-    capacity = float(hand.subject.nameplate["capacity_kwh"])
-    rated, leg = hand.rated_kw, Leg()
+    capacity, rated, leg = hand.capacity_kwh, hand.rated_kw, Leg()
+    if capacity is None:
+        leg.ended, leg.unfit = "no capacity is registered", True
+        return leg
     order = hand.go("power_kw", sign * rated)
-    if not order.accepted:
-        leg.ended = "refused"
+    if order.reason:
+        leg.ended, leg.unfit = order.reason, order.accepted
         return leg
     count, begun_s, idle_s = Count(hand, sign), hand.clock.now_s(), 0.0
     most_s = MOST_TIME * capacity / rated * 3600.0 + MORE_S
@@ -102,9 +108,9 @@ def leg(hand: Hand, series: Series, sign: float) -> Leg:
         idle = sign * count.last.value < ENDED * rated
         idle_s = idle_s + now_s - before_s if idle else 0.0
         if idle_s >= ENDED_FOR_S and now_s - begun_s >= GRACE_S:
-            leg.ended = "device"
             break
         if count.kwh > MOST_CAPACITY * capacity or now_s - begun_s > most_s:
+            leg.ended, leg.bound = "the device did not end it by itself, we did", True
             break
     leg.energy_kwh, leg.error_kwh = count.kwh, count.error_kwh
     leg.power_kw = count.last.value
@@ -121,7 +127,10 @@ def to_middle(hand: Hand) -> None:
     soc = hand.register("soc").value
     if LOW <= soc <= HIGH:
         return
-    capacity = float(hand.subject.nameplate["capacity_kwh"])
+    capacity = hand.capacity_kwh
+    if capacity is None:
+        hand.context.note("no capacity is registered; the test begins at the SOC that there is")
+        return
     sign = 1.0 if soc > MIDDLE else -1.0
     if not hand.go("power_kw", sign * hand.rated_kw).accepted:
         return

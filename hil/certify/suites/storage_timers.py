@@ -6,6 +6,8 @@ own control does, and nothing is sent meanwhile, not even a question, until shor
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hil.certify.procedure import Context
 from hil.certify.suites.hand import POWER_COLUMNS, Hand, Order
 from hil.certify.suites.storage_soc import to_middle
@@ -43,7 +45,7 @@ def reversion(context: Context) -> None:
     if _unfit(context, (set_, order), ("held", "reversion")):
         return
     hand.clock.sleep(SILENT * set_.value)
-    samples = hand.watch(series, (OVER - SILENT) * set_.value + MORE_S)
+    samples = hand.watch(series, (OVER - SILENT) * set_.value + MORE_S, silent=True)
     _held(context, hand, "held", samples[0], order)
     _let_go(context, hand, "reversion", samples, order, set_.value)
     if before_s > 0.0:
@@ -77,9 +79,9 @@ def heartbeat(context: Context) -> None:
         hand.clock.sleep(declared_s / BEATS)
         last = hand.order("heartbeat", float(count % COUNTER + 1))
     _held(context, hand, "heartbeat_held", hand.watch(series, 0.0)[0], order)
-    silent = Order(last.at, order.accepted, order.code, order.cut, order.value)
+    silent = replace(order, at=last.at)
     hand.clock.sleep(SILENT * declared_s)
-    samples = hand.watch(series, (OVER - SILENT) * declared_s + MORE_S)
+    samples = hand.watch(series, (OVER - SILENT) * declared_s + MORE_S, silent=True)
     _let_go(context, hand, "heartbeat_loss", samples, silent, declared_s)
     if before_s > 0.0 and hand.takes("revert_s"):
         hand.order("revert_s", before_s)

@@ -69,7 +69,7 @@ class _Terminal:
             if not order.accepted:
                 continue
             asked_s = order.at.low
-            while hand.clock.now_s() - order.at.low < FOLLOW_S:
+            while not hand.past(order.at.low + FOLLOW_S):
                 hand.clock.sleep(hand.every_s)
                 begun_s = hand.clock.now_s()
                 if done():

@@ -11,7 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Moment", "Sampled", "at_least", "at_most", "first", "settled", "since", "within"]
+__all__ = [
+    "CLOCK_S",
+    "Moment",
+    "Sampled",
+    "at_least",
+    "at_most",
+    "first",
+    "settled",
+    "since",
+    "within",
+]
+
+
+# Clocks of benches and devices count milliseconds or finer.
+CLOCK_S = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,5 +144,6 @@ def settled(samples: Sequence[Sampled], judge: Judge) -> Moment | None:
 
 
 def since(moment: Moment, start: Moment) -> Moment:
-    """Return the span from `start` to `moment`; not below 0."""
-    return Moment(max(moment.low - start.high, 0.0), max(moment.high - start.low, 0.0))
+    """Return the span from `start` to `moment`; not below 0, the clocks' resolution in it."""
+    low, high = moment.low - start.high - CLOCK_S, moment.high - start.low + CLOCK_S
+    return Moment(max(low, 0.0), max(high, 0.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from twin.results.report.blocks import Block, Cell, Table, Text
+from twin.results.report.figures_bench import bench_charts
 from twin.results.report.inputs import PageData
 from twin.results.report.words import Words, number
 
@@ -14,23 +15,27 @@ _SIDES = ("both", "twin_only", "bench_only")
 
 
 def bench_blocks(data: PageData, words: Words) -> list[Block]:
-    """Return a paragraph and two tables; nothing for a run without a bench."""
+    """Return a paragraph, charts and two tables; nothing for a run without a bench."""
     bench = data.summary.get("bench")
     devices = list(_mappings(_section(bench).get("devices")))
     if not devices:
         return []
     lines = [_path(device, words) for device in devices]
     lines += [_lost(device, words) for device in devices if _section(device.get("lost"))]
+    unsafe = _section(bench).get("not_proven_safe")
+    if unsafe:
+        lines.append(words("bench.unsafe", why=unsafe))
     rate = _number(_section(bench).get("rate"))
     if rate is not None and rate != 1.0:
         lines.append(words("bench.hurried", rate=number(rate)))
     if _section(bench).get("dry_run") is True:
         lines.append(words("bench.dry"))
-    source = _section(_section(bench).get("source"))
-    if source:
-        shown = {k: number(_number(source.get(k)), 0) for k in ("periods", "limited", "failures")}
+    for source in _mappings(_section(bench).get("sources")):
+        keys = ("periods", "limited", "failures")
+        shown = {k: number(_number(source.get(k)), 0) for k in keys}
         lines.append(words("bench.source", name=source.get("name"), **shown))
-    return [Text(lines), _devices(devices, words), _differences(devices, data, words)]
+    charts = list(bench_charts(data, words))
+    return [Text(lines), *charts, _devices(devices, words), _differences(devices, data, words)]
 
 
 def _path(device: Mapping[str, object], words: Words) -> str:
@@ -75,7 +80,7 @@ def _devices(devices: Sequence[Mapping[str, object]], words: Words) -> Table:
 
 
 def _differences(devices: Sequence[Mapping[str, object]], data: PageData, words: Words) -> Table:
-    heads = ("point", "mean", "p95", "mean_commanded", "p95_commanded", "delay")
+    heads = ("point", "mean", "p95", "mean_commanded", "p95_commanded", "unequal", "delay")
     head = [Cell(words(f"bench.{name}"), "" if name == "point" else "num") for name in heads]
     rows = []
     for device in devices:
@@ -83,7 +88,7 @@ def _differences(devices: Sequence[Mapping[str, object]], data: PageData, words:
         rows.append([Cell(title, "group", len(heads))])
         for one in _mappings(device.get("difference")):
             unit = str(one.get("unit"))
-            keys = ("mean", "p95_abs", "mean_commanded", "p95_abs_commanded")
+            keys = ("mean", "p95_abs", "mean_commanded", "p95_abs_commanded", "unequal_pct")
             cells = [Cell(number(_number(one.get(key))), "num") for key in keys]
             delay = _number(one.get("delay_s"))
             near = words("bench.within", s=number(_number(one.get("resolution_s"))))

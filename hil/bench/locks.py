@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["Busy", "only_user"]
@@ -24,11 +24,21 @@ class Busy(Exception):
     """Everything that would do was in use for longer than one waits."""
 
 
-def _file(key: str) -> Path:
-    """Return the lock's file; the folder is the user's own, so that nobody else can hold it."""
-    home = Path(tempfile.gettempdir()) / f"suitwin-locks-{os.getuid()}"
-    home.mkdir(mode=0o700, exist_ok=True)
-    return home / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock"
+def _opened(key: str) -> int:
+    """Return the lock's file, opened; it is there for every user of the machine.
+
+    A user of a bench machine, and the pipeline that runs there under another name, share it. A
+    file that somebody else has made is only read, which is enough to lock it.
+    """
+    home = Path(tempfile.gettempdir()) / "suitwin-locks"
+    with suppress(FileExistsError):
+        home.mkdir()
+        home.chmod(0o1777)
+    path = home / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock"
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    with suppress(FileExistsError):
+        os.close(os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644))
+    return os.open(path, flags)
 
 
 @contextmanager
@@ -43,7 +53,7 @@ def only_user(keys: Sequence[str], wait_s: float) -> Iterator[int]:
     end_s = time.monotonic() + wait_s
     while True:
         for number, key in enumerate(keys):
-            file = os.open(_file(key), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file = _opened(key)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hil.plugin.locks import Busy, only_user
+from hil.bench.locks import Busy, only_user
 
 HOLD = """
 import sys, time
-from hil.plugin.locks import only_user
+from hil.bench.locks import only_user
 with only_user([sys.argv[1]], 0.0):
     print("held", flush=True)
     time.sleep(60)
