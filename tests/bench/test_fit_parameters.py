@@ -35,7 +35,7 @@ CAPACITY, LOSS = 0.02, 0.006
 
 @cache
 def fitted() -> tuple[Fit, Recording, Truth]:
-    recording, _, truth = recorded("storage-own", 10)
+    recording, _, truth = recorded("storage-own")
     fit = fit_recording(recording, "storage", "fitted", "a recording")
     held_against(recording, fit)
     return fit, recording, truth
@@ -97,7 +97,7 @@ def test_files_load_where_they_are_meant_to(tmp_path: Path) -> None:
 
 
 def test_a_fleet_file_says_what_it_lacks(tmp_path: Path) -> None:
-    recording, _, _ = recorded("storage-own", 10)
+    recording, _, _ = recorded("storage-own")
     rated = {"rated_kw": RATED_KW, "heartbeat_s": 10.0}
     fit = fit_recording(dataclasses.replace(recording, nameplate=rated), "storage", "x", "r")
     held_against(recording, fit)
@@ -129,7 +129,7 @@ def test_a_station_among_others_takes_what_is_its_own() -> None:
 
 
 def test_without_power_or_charge_the_physics_is_not_told() -> None:
-    recording, _, _ = recorded("storage-own", 10)
+    recording, _, _ = recorded("storage-own")
     fit = fit_recording(
         dataclasses.replace(recording, references={}), "storage", "x", "a recording"
     )
@@ -182,7 +182,7 @@ def _damaged(how: str, one: Recording) -> Recording:
     ],
 )  # fmt: skip
 def test_a_recording_that_is_no_good_ends_in_words(how: str, told: bool) -> None:
-    recording = _damaged(how, recorded("storage-own", 10)[0])
+    recording = _damaged(how, recorded("storage-own")[0])
     if not told:
         with pytest.raises(InputProblems):
             fit_recording(recording, "storage", "x", "a recording")
@@ -201,7 +201,7 @@ def test_a_recording_that_is_no_good_ends_in_words(how: str, told: bool) -> None
 
 
 def test_without_orders_the_answer_to_them_is_not_told() -> None:
-    recording, _, _ = recorded("storage-own", 10)
+    recording, _, _ = recorded("storage-own")
     blocks = [b for b in recording.blocks if b.table != "holding"]
     watched = dataclasses.replace(recording, writes=[], blocks=blocks)
     fit = fit_recording(watched, "storage", "x", "a recording")
@@ -306,7 +306,7 @@ def test_everything_wrong_with_parameters_is_said_at_once(tmp_path: Path) -> Non
 
 def test_a_gap_is_not_counted_over() -> None:
     """Ten minutes that nobody recorded: counters and charge are held to the longer side of it."""
-    recording, _, truth = recorded("storage-own", 10)
+    recording, _, truth = recorded("storage-own")
 
     def cut(time_s: np.ndarray) -> np.ndarray:
         return (time_s < 500.0) | (time_s > 1100.0)

@@ -19,7 +19,7 @@ def test_a_recording_becomes_a_map_that_checks_and_a_fit_with_residuals(
 ) -> None:
     monkeypatch.setitem(EXERCISES, "power_kw", STEPS)  # a shorter one
     recording, out = tmp_path / "rec.csv", tmp_path / "new" / "fit"
-    recording.write_text(recording_text("storage-own", 30)[0], "utf-8")
+    recording.write_text(recording_text("storage-own", 20)[0], "utf-8")
     said = hil("fit", recording, "--kind", "storage", "--name", "lab-bess", "--out", out)
     assert said.status == 0, said.err
     for words in ("capacity_kwh =", "ramp_kw_s =", "residual of the energy balance",
@@ -34,7 +34,7 @@ def test_a_recording_becomes_a_map_that_checks_and_a_fit_with_residuals(
     # The twin with the fitted map and parameters, recorded in its turn, is the same device.
     again = tmp_path / "again.csv"
     device = f"emulated:storage:{out / 'lab-bess.json'}"
-    said = hil("record", device, "--out", again, "--every", 60, "--parameters",
+    said = hil("record", device, "--out", again, "--every", 30, "--parameters",
                out / "parameters.toml")  # fmt: skip
     assert said.status == 0, said.err
     assert hil("fit", again, "--kind", "storage", "--out", tmp_path / "b").status == 0
