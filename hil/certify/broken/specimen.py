@@ -20,6 +20,9 @@ from twin.assets.manners import Manner
 
 __all__ = ["Specimen"]
 
+# A cabinet of one hour: half as long from full to empty as the stage's own (our choice).
+NAMEPLATES = {"storage": {"capacity_kwh": 250.0}}
+
 
 def _as_it_is(one: RegisterMap) -> RegisterMap:
     return one
@@ -79,11 +82,13 @@ class Specimen:
         one = self.map
         sort = one.kind if self.sort is None else self.sort
         served = self.serve(one)
+        plate = NAMEPLATES.get(one.kind)
         if self.weakness is None:
-            stage = Stage(sort, served, seed=seed, manner=self.manner, wire=self.wire,
-                          transport=self.transport)  # fmt: skip
+            stage = Stage(sort, served, nameplate=plate, seed=seed, manner=self.manner,
+                          wire=self.wire, transport=self.transport)  # fmt: skip
         else:
-            stage = FrontedStage(self.weakness, sort, served, seed=seed, manner=self.manner)
+            stage = FrontedStage(self.weakness, sort, served, nameplate=plate, seed=seed,
+                                 manner=self.manner)  # fmt: skip
         told = subject_on(stage, journal, claimed=one, name=self.name, declared=self.declared)
         with stage, told as subject:
             yield subject

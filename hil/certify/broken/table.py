@@ -13,18 +13,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hil.certify.broken import BROKEN, GOOD
 from hil.certify.broken.specimen import Specimen
 from hil.certify.measurement import Outcome
+from hil.certify.procedure import Procedure, Suite
 from hil.certify.runner import certify
 from hil.certify.subject import Subject
 from hil.certify.suites import SUITES
 
-__all__ = ["Row", "failures", "row_of", "suites_of", "tried", "written"]
+__all__ = ["Row", "failures", "narrowed", "row_of", "suites_of", "tried", "written"]
 
 # Suites that repeat others.
 GATE = ("onboarding",)
@@ -77,7 +78,9 @@ def suites_of(kind: str) -> list[str]:
 
 
 def failures(
-    stand: Callable[[Path], AbstractContextManager[Subject]], suites: Iterable[str], seed: int
+    stand: Callable[[Path], AbstractContextManager[Subject]],
+    suites: Iterable[Suite],
+    seed: int,
 ) -> tuple[str, ...]:
     """Return what fails on a device, as ``suite.measurement``.
 
@@ -86,18 +89,29 @@ def failures(
     stand : gives the device afresh for each suite, with a file for its journal
     """
     failed = []
-    for name in suites:
+    for suite in suites:
         with TemporaryDirectory(prefix="suitwin-") as folder:
             out = Path(folder)
             with stand(out / "journal.jsonl") as subject:
-                record = certify(SUITES[name], subject, out / "run", seed=seed)
+                record = certify(suite, subject, out / "run", seed=seed)
             failed += [
-                f"{name}.{taken.declared.id}"
+                f"{suite.id}.{taken.declared.id}"
                 for procedure in record.procedures
                 for taken in procedure.measurements
                 if taken.outcome is Outcome.FAIL
             ]
     return tuple(failed)
+
+
+def narrowed(finder: str) -> Suite:
+    """Return the suite of a finder with the one procedure that takes it."""
+    name, _, id = finder.partition(".")
+    whole = SUITES[name]
+
+    def procedures(subject: Subject) -> Sequence[Procedure]:
+        return [p for p in whole.procedures(subject) if any(m.id == id for m in p.measurements)]
+
+    return replace(whole, procedures=procedures)
 
 
 def tried(one: Specimen, seed: int, suites: Sequence[str] | None = None) -> Row:
@@ -110,7 +124,7 @@ def tried(one: Specimen, seed: int, suites: Sequence[str] | None = None) -> Row:
     """
     begun_s = time.monotonic()
     chosen = [s for s in suites_of(one.map.kind) if suites is None or s in suites]
-    failed = failures(lambda journal: one.subject(journal, seed), chosen, seed)
+    failed = failures(lambda journal: one.subject(journal, seed), [SUITES[s] for s in chosen], seed)
     finder = one.finder if one.finder.partition(".")[0] in chosen else ""
     return Row(one.name, seed, finder, one.along, failed, time.monotonic() - begun_s)
 

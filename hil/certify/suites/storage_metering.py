@@ -11,7 +11,9 @@ __all__ = ["energy_reading", "power_reading"]
 LEVEL = 0.5  # of rated power (our choice)
 SETTLE_S, REST_S, STILL = 10.0, 300.0, 0.005  # standing still, as in storage_power
 COMPARE_S = 10.0
-COUNT_S, LOOK_S = 1800.0, 60.0  # long enough for counters of 0.1 kWh (our choice)
+# Long enough for counters of 0.1 kWh, and short enough to stay away from full and empty, where
+# auxiliaries go another way than the order (our choice).
+COUNT_S, OF_CAPACITY, LOOK_S = 1800.0, 0.25, 60.0
 COUNTERS = {1.0: "discharged_today_kwh", -1.0: "charged_today_kwh"}
 
 
@@ -40,12 +42,14 @@ def power_reading(context: Context) -> None:
 
 
 def energy_reading(context: Context) -> None:
-    """Hold the device's energy counters against the meter, half an hour each way."""
+    """Hold the device's energy counters against the meter, up to half an hour each way."""
     hand, id = Hand(context), "counter_error"
     if not all(hand.shows(name) for name in COUNTERS.values()):
         context.leave(id, "the device shows no energy counters")
         return
     to_middle(hand)
+    capacity_h = float(context.subject.nameplate["capacity_kwh"]) / hand.rated_kw
+    count_s = min(COUNT_S, OF_CAPACITY * capacity_h * 3600.0)
     for sign, name in COUNTERS.items():
         if not hand.go("power_kw", sign * hand.rated_kw).accepted:
             context.doubt(id, "the device refused the order")
@@ -54,7 +58,7 @@ def energy_reading(context: Context) -> None:
         hand.steady(still, SETTLE_S, REST_S, STILL * hand.rated_kw)
         series = context.series(name, *LEG_COLUMNS)
         count, begun = Count(hand, sign), hand.register(name)
-        end_s = hand.clock.now_s() + COUNT_S
+        end_s = hand.clock.now_s() + count_s
         while not hand.past(end_s):
             hand.wait(LOOK_S if hand.subject.compressed else hand.every_s)
             count.look()
