@@ -49,7 +49,7 @@ def diagnose(
                 return f"{SAY[other]} ({other})"
     for kind in TYPES:
         if kind != point.type and WIDTH[kind] == point.width:
-            for scale in (point.scale, 1.0):
+            for scale in (1.0, point.scale):
                 one = point.model_copy(update={"type": kind, "scale": scale})
                 again = _value(one, order, words)
                 if again is not None and again != value and fits(again):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from hil.bench.device import Sample
 from hil.bench.errors import Forbidden
-from hil.bench.meanings import from_twin, to_twin
+from hil.bench.meanings import to_twin
 from hil.bench.roles import Measured
 from hil.certify.measurement import Path
 from hil.certify.procedure import Context, Series
@@ -21,20 +21,20 @@ from hil.certify.suites import asking
 from hil.certify.suites.expecting import Band, bands_of, points_showing, range_of, strange
 from hil.registers.schema import WirePoint
 
-__all__ = ["CHANGES", "READINGS", "STATED", "changes", "levels", "ratings_beside", "stated"]
+__all__ = [
+    "READINGS", "STATED", "coded", "give_order", "keep_order", "levels", "once", "power_path",
+    "ratings_beside", "shown_value", "stated",
+]  # fmt: skip
 
 STATED = ("texts_and_constants", "ratings")
 READINGS = ("out_of_range", "power_reading", "echoes_and_states", "orders_refused",
             "orders_followed")  # fmt: skip
-CHANGES = ("changes",)
 TABLE = Path("register", "each point of the table")
 RATING_SLACK = 0.01
 SETTLE_S = 120.0  # from an order to the readings; a slow device is no matter here
-HOLD_S = 600.0  # in which counters move
 APART = 10.0**0.5  # between a factor of 1 and one of 10, by ratio
 BEATS = 3.0  # orders within a declared heartbeat time
 HALF = 0.5
-LEAST_SHARE = 0.3  # of an order, below which nothing can be told from it
 SERIAL = "{serial}"
 
 
@@ -97,11 +97,11 @@ def levels(c: Context) -> None:
     for order in _orders(c.subject):
         if order:
             tried += 1
-            said = _order(c, order)
+            said = give_order(c, order)
             if said:
                 refused.append(said)
                 continue
-        _keep(c, order, SETTLE_S)
+        keep_order(c, order, SETTLE_S)
         shown = _look(c, order, series)
         far += shown.far
         beside += shown.beside
@@ -112,13 +112,13 @@ def levels(c: Context) -> None:
             ratio = shown.followed / order["power_kw"]
             if not 1.0 / APART < ratio < APART:
                 wrong.append(f"{order['power_kw']:g} kW ordered, {shown.followed:.6g} kW came")
-    c.take("out_of_range", float(len(set(far))), 0.0, TABLE, _once(far))
-    c.take("echoes_and_states", float(len(set(beside))), 0.0, TABLE, _once(beside))
+    c.take("out_of_range", float(len(set(far))), 0.0, TABLE, once(far))
+    c.take("echoes_and_states", float(len(set(beside))), 0.0, TABLE, once(beside))
     if worst is not None:
-        c.take("power_reading", *worst, _once(off))
+        c.take("power_reading", *worst, once(off))
     elif c.wants("power_reading"):
         c.leave("power_reading", "the table has no power that can be read")
-    path = _power_path(c.subject)
+    path = power_path(c.subject)
     if tried == 0:
         c.leave("orders_refused", "no power or limit of this kind is ordered here")
         c.leave("orders_followed", "no power of this kind is ordered here")
@@ -143,7 +143,7 @@ def _orders(subject: Subject) -> list[dict[str, float]]:
     return found
 
 
-def _order(c: Context, order: Mapping[str, float]) -> str:
+def give_order(c: Context, order: Mapping[str, float]) -> str:
     """Give an order; return how it was refused, ``""``: it was not."""
     for setpoint, value in order.items():
         try:
@@ -156,7 +156,7 @@ def _order(c: Context, order: Mapping[str, float]) -> str:
     return ""
 
 
-def _keep(c: Context, order: Mapping[str, float], seconds: float) -> None:
+def keep_order(c: Context, order: Mapping[str, float], seconds: float) -> None:
     """Let time pass under an order, repeated as often as a declared heartbeat time wants it."""
     declared_s = c.subject.nameplate.get("heartbeat_s", 0.0)
     every_s = declared_s / BEATS if order and declared_s > 0.0 else seconds
@@ -164,7 +164,7 @@ def _keep(c: Context, order: Mapping[str, float], seconds: float) -> None:
     while (left_s := end_s - c.subject.clock.now_s()) > 0.0:
         c.subject.clock.sleep(min(every_s, left_s))
         if left_s > every_s:
-            _order(c, order)
+            give_order(c, order)
 
 
 class _Shown:
@@ -186,19 +186,19 @@ def _look(c: Context, order: Mapping[str, float], series: Series) -> _Shown:
     after = None if subject.meter is None else subject.meter.power_kw()
     metered = _band(before, after)
     power_kw = (
-        _shown_value(subject, samples, "power_kw")
+        shown_value(subject, samples, "power_kw")
         if metered is None
         else 0.5 * (metered.low + metered.high)
     )
     found.followed = power_kw
     # An order that was cut by the bench itself has an echo of its own; none is expected then.
     known = math.nan if power_kw is None else power_kw
-    bands = bands_of(subject, order, known, _shown_value(subject, samples, "soc"))
+    bands = bands_of(subject, order, known, shown_value(subject, samples, "soc"))
     for name, sample in samples.items():
         point, twin = subject.map.point(name), pairs[name]
         said = ""
         whole = range_of(subject, twin)
-        out = None if whole is None or _coded(point) else strange(subject, point, sample, whole)
+        out = None if whole is None or coded(point) else strange(subject, point, sample, whole)
         if out is not None:
             said = out.text
             found.far.append(said)
@@ -238,7 +238,7 @@ def _compare(
     return odd.text
 
 
-def _coded(point: WirePoint) -> bool:
+def coded(point: WirePoint) -> bool:
     """Whether a register shows codes instead of the twin's own numbers."""
     return point.source is not None and len(point.source.values) > 0
 
@@ -250,7 +250,7 @@ def _band(before: Measured | None, after: Measured | None) -> Band | None:
     return Band(min(ends), max(ends))
 
 
-def _shown_value(subject: Subject, samples: Mapping[str, Sample], twin: str) -> float | None:
+def shown_value(subject: Subject, samples: Mapping[str, Sample], twin: str) -> float | None:
     """Return a point of the twin as the device shows it, in the twin's unit."""
     name = subject.device.meanings.readings.get(twin)
     value = None if name is None or name not in samples else samples[name].value
@@ -259,105 +259,14 @@ def _shown_value(subject: Subject, samples: Mapping[str, Sample], twin: str) -> 
     return to_twin(subject.map.point(name), value, subject.rated_kw)
 
 
-def _power_path(subject: Subject) -> Path:
+def power_path(subject: Subject) -> Path:
+    """Return how power is known: by a meter, else by the device's own register."""
     if subject.meter is not None:
         about = subject.meter.about()
         return Path("instrument", about.name, None, about.sampling_s)
     return Path("register", str(subject.device.meanings.readings.get("power_kw")), None, SETTLE_S)
 
 
-# -- counters ------------------------------------------------------------------------------------
-
-
-def changes(c: Context) -> None:
-    """Hold half the rating and compare how counters move with what the power says."""
-    subject = c.subject
-    if subject.kind != "storage" or "power_kw" not in subject.device.meanings.commands:
-        c.leave("changes", "no counter of this kind follows from its power")
-        return
-    wrong: list[str] = []
-    unsure: list[str] = []
-    series = c.series("changes", "time_s", "point", "value", "moved", "expected")
-    for sign in (1.0, -1.0):
-        order = {"power_kw": sign * HALF * subject.rated_kw}
-        said = _order(c, order)
-        if said:
-            unsure.append(said)
-            continue
-        _keep(c, order, SETTLE_S)
-        names = [
-            p.name for p, q in points_showing(subject, _linear) if q in _expected(subject, 1.0)
-        ]
-        first, first_s = asking.read(subject, names), subject.clock.now_s()
-        begun_kw = _now_kw(subject)
-        _keep(c, order, HOLD_S)
-        last, ended_kw = asking.read(subject, names), _now_kw(subject)
-        if begun_kw is None or ended_kw is None:
-            unsure.append("no power could be read")
-            continue
-        mean_kw = 0.5 * (begun_kw + ended_kw)
-        if mean_kw / order["power_kw"] < LEAST_SHARE:
-            unsure.append(f"{mean_kw:.4g} kW for {order['power_kw']:g} kW ordered")
-            continue
-        energy_kwh = mean_kw * (subject.clock.now_s() - first_s) / 3600.0
-        for name, text, row in _moved(subject, first, last, _expected(subject, energy_kwh)):
-            series.add(subject.clock.now_s(), name, *row)
-            if text:
-                wrong.append(text)
-    path = _power_path(subject)
-    if unsure and not wrong:
-        c.doubt("changes", "; ".join(unsure))
-        return
-    c.take("changes", float(len(set(wrong))), 0.0, path, _once(wrong))
-
-
-def _linear(point: WirePoint) -> bool:
-    return not _coded(point)
-
-
-def _expected(subject: Subject, energy_kwh: float) -> dict[str, float]:
-    """Return by how much points of the twin move while `energy_kwh` goes into the grid."""
-    found = {"soc": -energy_kwh / subject.nameplate.get("capacity_kwh", math.nan)}
-    found["discharged_today_kwh"] = max(energy_kwh, 0.0)
-    found["charged_today_kwh"] = max(-energy_kwh, 0.0)
-    return {n: move for n, move in found.items() if move != 0.0 and math.isfinite(move)}
-
-
-def _moved(
-    subject: Subject, first: Mapping[str, Sample], last: Mapping[str, Sample],
-    expected: Mapping[str, float],
-) -> list[tuple[str, str, tuple[float, float, float]]]:  # fmt: skip
-    """Return each counter with what is wrong with it, and value, move and expected move.
-
-    A counter that does not move at all shows no other size: it is found elsewhere.
-    """
-    rows = []
-    for name in first:
-        point = subject.map.point(name)
-        source = point.source
-        twin = "" if source is None or source.point is None else source.point
-        a, b = first[name].value, last[name].value
-        if twin not in expected or not isinstance(a, float) or not isinstance(b, float):
-            continue
-        moved = b - a
-        rated = subject.rated_kw
-        should = from_twin(point, expected[twin], rated) - from_twin(point, 0.0, rated)
-        text = ""
-        if abs(moved) > 2.0 * point.scale and not 1.0 / APART < moved / should < APART:
-            power = round(math.log10(abs(moved / should)))
-            sign = ", sign turned" if moved / should < 0.0 else ""
-            text = f"{name} moved by {moved:.4g} {point.unit}, not {should:.4g}"
-            text += f": factor 10^{power}{sign}"
-        rows.append((name, text, (b, moved, should)))
-    return rows
-
-
-def _now_kw(subject: Subject) -> float | None:
-    if subject.meter is not None:
-        return subject.meter.power_kw().value
-    name = subject.device.meanings.readings.get("power_kw")
-    return None if name is None else _shown_value(subject, asking.read(subject, [name]), "power_kw")
-
-
-def _once(texts: list[str]) -> str:
+def once(texts: list[str]) -> str:
+    """Return findings as one text, each of them once."""
     return "; ".join(dict.fromkeys(texts))
