@@ -21,7 +21,7 @@ from hil.bench.roles import InstrumentError, Measured, Meter
 
 __all__ = ["Attendant", "Order", "Seen"]
 
-POWER = "power_kw"
+POWER, RELEASE = "power_kw", "release"
 # Tries to tell a lost device its safe state; what acts when they fail is the guard.
 SAFE_TRIES = 3
 WAYS = {LineDown: "line_down", NoAnswer: "no_answer", Garbage: "garbage"}
@@ -222,7 +222,10 @@ class Attendant:
                 self._powers.append(power.value)
 
     def _own_power(self, sample: Sample | None) -> Measured | None:
-        """Return the power that the device's own register shows, known to a step of it."""
+        """Return the power that the device's own register shows.
+
+        Its accuracy is that of the last digit alone: what the device itself errs by nobody knows.
+        """
         if sample is None or not isinstance(sample.value, float):
             return None
         point = self.device.map.point(self.device.meanings.readings[POWER])
@@ -252,6 +255,8 @@ class Attendant:
         with self._lock:
             fresh, self._waiting = self._waiting, []
         for order in fresh:
+            if order.setpoint == RELEASE:
+                self._walking.clear()  # nothing is ordered any more
             told = self._told(order)
             self._walk_on(order, told)
             with self._lock:

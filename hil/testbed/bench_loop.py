@@ -63,6 +63,10 @@ class Stand:
     scale : rating of the twin's device over that of the real one
     path : where power for the load flow comes from: ``meter`` or ``register``
     grid_bus : of the network, to which its site belongs
+    orders, tracks : what was ordered; by point of the kind what twin and device showed
+    lost : contact with the device, None while there is
+    silent_periods : in which the twin answered nobody
+    refused : by register in how many periods the device refused to show it
     """
 
     attendant: Attendant
@@ -77,6 +81,7 @@ class Stand:
     period_kws: float = 0.0
     period_s: float = 0.0
     silent_periods: int = 0
+    refused: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -235,9 +240,13 @@ class BenchLoop:
         if run.channels[stand.kind].silent(now_ms)[stand.row]:
             stand.silent_periods += 1
         readings = stand.attendant.device.meanings.readings
+        samples = stand.attendant.seen().samples
         for i, point in enumerate(kind.points):
             if point.name not in readings:
                 continue
+            if point.name in samples and samples[point.name].code != 0:
+                name = readings[point.name]
+                stand.refused[name] = stand.refused.get(name, 0) + 1
             track = stand.tracks.get(point.name)
             if track is None:
                 register = readings[point.name]

@@ -82,7 +82,6 @@ def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
         "line": device.line.name,
         "scale": stand.scale,
         "power_from": _path(stand),
-        "power_uncertainty_kw": None if seen.power is None else seen.power.accuracy,
         "power_in_load_flow": not loop.dry,
         "lost": lost,
         "safe_state": _safe_state(loop, stand),
@@ -91,6 +90,7 @@ def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
         "answers": dict(Counter(o.bench for o in stand.orders)),
         "exceptions": exceptions(stand.orders),
         "reads_failed": dict(seen.failures),
+        "registers_refused": dict(stand.refused),
         "twin_silent_periods": stand.silent_periods,
         "difference": [compare(t, period_s).to_dict() for t in stand.tracks.values()],
         "power": None if power is None else thinned(power, period_s),
@@ -129,18 +129,23 @@ def bench_lines(loop: BenchLoop) -> list[str]:
 
 
 def _path(stand: Stand) -> dict[str, object]:
-    """Say by which way the load flow has a device's power."""
+    """Say by which way the load flow has a device's power, and how well it is known."""
     attendant = stand.attendant
+    power = attendant.seen().power
+    error_kw = None if power is None else power.accuracy
     if attendant.meter is not None:
         about = attendant.meter.about()
         calibrated = None if about.calibrated is None else about.calibrated.isoformat()
         return {
             "path": "meter", "name": about.name, "driver": about.driver,
             "class_pct": about.class_pct, "sampling_s": about.sampling_s,
-            "calibrated": calibrated,
+            "calibrated": calibrated, "uncertainty_kw": error_kw,
         }  # fmt: skip
     register = attendant.device.meanings.readings.get("power_kw", "")
-    return {"path": "register", "name": register, "sampling_s": attendant.interval_s}
+    return {
+        "path": "register", "name": register, "sampling_s": attendant.interval_s,
+        "resolution_kw": None if error_kw is None else 2.0 * error_kw,
+    }  # fmt: skip
 
 
 def keep_bench(loop: BenchLoop, store: RunDirectory) -> None:

@@ -89,7 +89,9 @@ def test_what_the_device_does_is_in_the_load_flow_and_in_the_registers(
     remote = next(d for d in device["difference"] if d["point"] == "remote")
     assert remote["mean"] is None
     assert remote["unequal_pct"] < 50.0  # both obey, the device a little later
-    assert device["power_from"] == {"path": "register", "name": "power_kw", "sampling_s": 0.01}
+    assert device["power_from"] == {
+        "path": "register", "name": "power_kw", "sampling_s": 0.01, "resolution_kw": 0.1
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["storage-own", "storage-sunspec-7xx", "storage-sunspec-1xx"])
@@ -150,6 +152,17 @@ def test_the_bench_s_own_watch_is_not_the_logic_s_to_change(here: Bench, tmp_pat
         assert here.run.kinds["storage"].state["revert_ms"][ROW] == 600_000
         assert np.array_equal(real.stage.kind.state["revert_ms"], before)
     assert real.stand.orders == []
+
+
+def test_a_release_ends_a_ramp_that_is_under_way(here: Bench, tmp_path: Path) -> None:
+    with beside(here, tmp_path, station(soc=0.94), envelope=Envelope(-75.0, 75.0, 5.0)) as real:
+        real.order(750.0)
+        real.advance(10)
+        real.order(1.0, "set_release")
+        real.advance(90)  # longer than a step of the ramp
+        assert real.stage.kind.state["remote"][0] == 0.0
+    orders = [e for e in read_journal(real.journal) if e["entry"] == "write"]
+    assert orders[-1]["point"] == "set_release"
 
 
 def test_exceptions_on_one_side_only_are_counted(here: Bench, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def _devices(devices: Sequence[Mapping[str, object]], words: Words) -> Table:
             _number(device.get("orders")),
             _total(device.get("orders_cut")),
             *(_number(sides.get(side)) for side in (*_SIDES, "unsent")),
-            _total(device.get("reads_failed")),
+            _total(device.get("reads_failed")) + _total(device.get("registers_refused")),
             _number(device.get("twin_silent_periods")),
         ]
         cells = [Cell(number(0 if n is None else n, 0), "num") for n in counts]
