@@ -10,6 +10,7 @@ cli                         `hil serve | run | replay | poll | preflight | map`
 plugin                      fixtures and markers for other people's pytest suites
 certify                     suites for devices, emulated and real; evidence, signed certificates
 testbed                     simulation, registers, servers, clock and head-end put together
+bench                       real devices and instruments, limits, journal, the guard's process
 pacer | headend | server    ticks on wall time; polling and commanding thousands of devices;
                             Modbus TCP in two bodies, RTU, manners of bytes
 registers                   maps as data, the bank that servers read, vendors' point tables
