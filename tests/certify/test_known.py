@@ -58,7 +58,8 @@ def test_catalogue_is_whole() -> None:
             suite, _, id = finder.partition(".")
             assert id in measurements(suite), f"{one.name}: {finder}"
         assert one.finder.partition(".")[0] in suites_of(one.map.kind), one.name
-        assert one.fault and one.because, one.name
+        assert one.fault, one.name
+        assert one.because, one.name
         assert any("\u4e00" <= ch <= "\u9fff" for ch in one.fault_zh), one.name
     assert all(one.finder == "" and one.fault == "" for one in GOOD.values())
     assert {one.map.kind for one in BROKEN.values()} <= {one.map.kind for one in GOOD.values()}

@@ -23,6 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", default="1", help="one, or a range such as 1-10")
     parser.add_argument("--device", action="append", help="only this one; may be repeated")
     parser.add_argument("--suite", action="append", choices=sorted(SUITES), help="only this one")
+    parser.add_argument(
+        "--short", action="store_true",
+        help="on broken devices the register map and the suite that must find the fault only",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=int, default=2, help="devices at a time")
     given = parser.parse_args(argv)
     names = tuple(DEVICES)
@@ -35,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError:
         parser.error(f"--seeds {given.seeds}: a whole number, or a range such as 1-10")
     begun_s = time.monotonic()
-    tasks = [(name, seed, given.suite) for seed in seeds for name in given.device or names]
+    tasks = [
+        (name, seed, given.suite, given.short) for seed in seeds for name in given.device or names
+    ]
     # Most of a run is waiting for answers that do not come, so that more jobs than cores pay.
     with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
         rows = []
