@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
@@ -21,7 +22,7 @@ __all__ = ["RecordedLine", "RecordedMeter", "RecordingFile"]
 class RecordingFile:
     """A recording that is being written; what is lost in a crash is the last line at most.
 
-    Raises InputProblems where the file cannot be written.
+    Several threads may write to it. Raises InputProblems where the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,7 +36,8 @@ class RecordingFile:
             problem = Problem(str(path), "recording", str(error.strerror), "a file to write")
             raise InputProblems([problem]) from None
         self._rows = csv.writer(self._file, lineterminator="\n")
-        self._rows.writerow(COLUMNS)
+        self._lock = threading.Lock()
+        self._add(*COLUMNS)
 
     def registers(
         self, event: str, time_s: float, place: tuple[str, int], words: Sequence[int],
@@ -43,15 +45,21 @@ class RecordingFile:
     ) -> None:  # fmt: skip
         """Append a read, a write or a refused one; `place` is (table, address)."""
         text = " ".join(str(int(w)) for w in words)
-        self._rows.writerow([f"{time_s:.3f}", event, *place, text, "", value])
+        self._add(f"{time_s:.3f}", event, *place, text, "", value)
 
     def quantity(self, event: str, time_s: float, point: str, value: float) -> None:
         """Append a reference or a number of the nameplate."""
-        self._rows.writerow([f"{time_s:.3f}", event, "", "", "", point, repr(float(value))])
+        self._add(f"{time_s:.3f}", event, "", "", "", point, repr(float(value)))
 
     def close(self) -> None:
-        """End it."""
-        self._file.close()
+        """End it; what comes later is dropped."""
+        with self._lock:
+            self._file.close()
+
+    def _add(self, *cells: float | str) -> None:
+        with self._lock:
+            if not self._file.closed:
+                self._rows.writerow(cells)
 
 
 class RecordedLine:

@@ -3,7 +3,7 @@
 A CSV table with a header, one event a row (JSON lines with the same keys do as well):
 
 ==========  =========================================================================
-time_s      device time [s], never falling
+time_s      device time [s]; rows may be out of order by `SLACK_S`, as several threads write
 event       ``read``, ``write`` (accepted), ``refused`` (a write), ``reference`` (what an
             instrument showed), ``nameplate``
 table       coil, discrete, input or holding; empty for the last two events
@@ -38,6 +38,7 @@ COLUMNS = ("time_s", "event", "table", "address", "words", "point", "value")
 EVENTS = ("read", "write", "refused", "reference", "nameplate")
 TABLES: tuple[TableName, ...] = get_args(TableName)
 MOST_PROBLEMS = 20
+SLACK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ def load_recording(path: Path) -> Recording:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputProblems([Problem(str(path), "file", str(error), "a recording")]) from None
+    if "\n" in text:  # a line that was cut off by a crash is left out
+        text = text[: text.rindex("\n") + 1]
     kept = _Kept()
     rows = _json_rows if path.suffix in (".jsonl", ".ndjson") else _csv_rows
     try:
@@ -169,9 +172,9 @@ class _Kept:
             self.nameplate[self._name(row)] = _number(row, "value")
             return
         time_s = _number(row, "time_s")
-        if time_s < self.latest_s:
+        if time_s < self.latest_s - SLACK_S:
             raise ValueError(f"{time_s:g} s after {self.latest_s:g} s", "time that never falls")
-        self.latest_s = time_s
+        self.latest_s = max(self.latest_s, time_s)
         if event == "reference":
             times, values = self.references.setdefault(self._name(row), ([], []))
             times.append(time_s)
@@ -194,15 +197,17 @@ class _Kept:
 
     def recording(self) -> Recording:
         """Return everything as arrays."""
-        blocks = [
-            Block(table, address, np.array(times), np.array(words, np.int64))
-            for (table, address, _), (times, words) in sorted(self.reads.items())
-        ]
-        references = {
-            name: (np.array(times), np.array(values))
-            for name, (times, values) in self.references.items()
-        }
-        return Recording(blocks, self.writes, references, self.nameplate)
+        blocks = []
+        for (table, address, _), (times, words) in sorted(self.reads.items()):
+            order = np.argsort(times, kind="stable")
+            rows = np.array(words, np.int64)[order]
+            blocks.append(Block(table, address, np.array(times)[order], rows))
+        references = {}
+        for name, (times, values) in self.references.items():
+            order = np.argsort(times, kind="stable")
+            references[name] = np.array(times)[order], np.array(values)[order]
+        writes = sorted(self.writes, key=lambda w: w.time_s)
+        return Recording(blocks, writes, references, self.nameplate)
 
 
 def _number(row: Mapping[str, Any], key: str) -> float:

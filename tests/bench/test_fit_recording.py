@@ -87,15 +87,34 @@ def test_json_lines_do_as_well(tmp_path: Path) -> None:
     assert found.references["soc"][1].tolist() == [0.5]
 
 
+def test_rows_of_several_threads_and_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "rec.csv"
+    lines = [
+        HEADER, "2.0,read,input,0,7,,", "1.6,read,input,0,6,,", "2.1,reference,,,,soc,0.5",
+        "1.9,reference,,,,soc,0.4", "2.2,write,holding,0,1,,", "1.5,write,holding,0,2,,",
+        "2.3,read,input,0,8",
+    ]  # fmt: skip
+    path.write_text("\n".join(lines), "utf-8")  # the last line was cut off
+    found = load_recording(path)
+    assert found.blocks[0].time_s.tolist() == [1.6, 2.0]
+    assert found.blocks[0].words[:, 0].tolist() == [6, 7]
+    assert found.references["soc"][1].tolist() == [0.4, 0.5]
+    assert [w.words for w in found.writes] == [(2,), (1,)]
+    file = RecordingFile(tmp_path / "other.csv")
+    file.close()
+    file.quantity("reference", 1.0, "soc", 0.5)  # comes too late, as a thread's last reading may
+    assert (tmp_path / "other.csv").read_text("utf-8") == HEADER + "\n"
+
+
 def test_everything_wrong_with_a_recording_is_said_at_once(tmp_path: Path) -> None:
     path = tmp_path / "rec.csv"
     lines = [
         HEADER, "1,raed,input,0,1,,", "2,read,inputs,0,1,,", "3,read,input,0.5,1,,",
         "4,read,input,65535,1 2,,", "5,read,input,0,70000,,", "6,read,coil,0,2,,",
         "7,read,input,0,,,", "x,read,input,0,1,,", "8,reference,,,,,5", "9,reference,,,,p,nan",
-        "10,read,input,0,1,,", "9,read,input,0,1,,", ",nameplate,,,,rated_kw,many",
+        "10,read,input,0,1,,", "8.5,read,input,0,1,,", ",nameplate,,,,rated_kw,many",
     ]  # fmt: skip
-    path.write_text("\n".join(lines), "utf-8")
+    path.write_text("\n".join(lines) + "\n", "utf-8")
     with pytest.raises(InputProblems) as caught:
         load_recording(path)
     assert len(caught.value.problems) == len(lines) - 2
