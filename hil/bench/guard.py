@@ -40,7 +40,7 @@ from hil.bench.guard_link import socket_pair
 from hil.bench.guard_plan import LOG, GuardPlan
 from hil.bench.guard_talk import Talk
 from hil.bench.journal import Journal
-from hil.bench.lease import Timers
+from hil.bench.lease import KeepingClock, Timers
 from hil.bench.line import Line, Speaking
 from hil.bench.proof import Proof, prove
 from twin.errors import InputProblems, Problem, RunBroken
@@ -290,9 +290,8 @@ class Guard:
             if device is None or guarded.held:
                 proof = Proof(guarded.name, False, {}, "its connection was lost with the guard")
             else:
-                proof = prove(
-                    device, WallClock(), guarded.tolerance_kw, times.settle_s, times.confirm_s
-                )
+                clock = KeepingClock(WallClock(), device, guarded.heartbeat)
+                proof = prove(device, clock, guarded.tolerance_kw, times.settle_s, times.confirm_s)
             self.proofs[guarded.name] = proof
 
     def _close(self) -> None:

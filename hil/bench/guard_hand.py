@@ -11,6 +11,7 @@ from hil.bench.errors import BenchError, LineError
 from hil.bench.guard_place import HeldPlace
 from hil.bench.guard_plan import Condition, GuardedDevice, Times
 from hil.bench.journal import Journal
+from hil.bench.lease import KeepingClock
 from hil.bench.proof import Proof, prove, proving, read_once
 
 __all__ = ["Hand"]
@@ -100,10 +101,11 @@ class Hand:
         """
         limit_s = time.monotonic() + self.times.retry_s
         pause_s = self.times.pause_s
+        clock = KeepingClock(self.clock, self.device, self.plan.heartbeat)
         while True:
             refused = "" if told else self._tell(reason)
             proof = prove(
-                self.device, self.clock, self.plan.tolerance_kw,
+                self.device, clock, self.plan.tolerance_kw,
                 self.times.settle_s if refused == "" else 0.0, self.times.confirm_s,
             )  # fmt: skip
             if proof.safe:

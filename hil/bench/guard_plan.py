@@ -10,6 +10,7 @@ from pathlib import Path
 from hil.bench.connecting import LineSpec
 from hil.bench.drivers.entries import InstrumentEntry
 from hil.bench.envelope import Envelope
+from hil.bench.schema import Heartbeat
 from hil.registers.schema import RegisterMap
 
 __all__ = ["LOG", "Condition", "GuardPlan", "GuardedDevice", "Times"]
@@ -69,6 +70,7 @@ class GuardedDevice:
     line : where it is reached
     held : it takes one client, or shares a serial line: the guard holds the connection and the
         runner speaks through it
+    heartbeat : what keeps it from falling back by itself while it is being proven
     tolerance_kw : how near to the power of its safe state it must show itself
     written : it is told its safe state; else it is only watched, or shares a line
     """
@@ -81,6 +83,7 @@ class GuardedDevice:
     safe_state: Mapping[str, float] | None = None
     rated_kw: float | None = None
     held: bool = False
+    heartbeat: Heartbeat | None = None
     tolerance_kw: float = math.inf
     written: bool = True
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+from hil.bench.clock import Clock
 from hil.bench.device import BenchDevice
 from hil.bench.errors import BenchError
 from hil.bench.schema import DeviceEntry, Heartbeat
 from hil.bench.schema import Lease as LeaseEntry
 
-__all__ = ["LeaseRefused", "Timers"]
+__all__ = ["KeepingClock", "LeaseRefused", "Timers"]
 
 # How long a device may take to show what it took, and between two looks (ours) [s].
 SHOWN_S, PAUSE_S = 3.0, 0.1
@@ -111,3 +113,29 @@ class Timers:
             raise LeaseRefused(
                 f"{self.device.name}: {point} was refused with exception {written.code}"
             )
+
+
+class KeepingClock:
+    """A clock that keeps a device's heartbeat while it sleeps, as well as that goes.
+
+    A device that is to be proven at its safe state must not fall back in the middle of that; what
+    it does when the last heartbeat is over is its own way.
+    """
+
+    def __init__(self, inner: Clock, device: BenchDevice, heartbeat: Heartbeat | None) -> None:
+        self._inner, self._timers = inner, Timers(device, heartbeat, None, inner.now_s)
+        self._begun = False
+
+    def now_s(self) -> float:
+        """Return the inner clock's time [s]."""
+        return self._inner.now_s()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass [s]; a heartbeat that is not taken is no reason to stop."""
+        with suppress(BenchError):
+            if self._begun:
+                self._timers.refresh()
+            else:
+                self._begun = True
+                self._timers.arm()
+        self._inner.sleep(seconds)

@@ -12,8 +12,10 @@ from hil.bench.device import BenchDevice
 from hil.bench.envelope import Envelope
 from hil.bench.guard_journal import GuardJournal
 from hil.bench.journal import Journal, read_journal
-from hil.bench.lease import LeaseRefused, Timers
+from hil.bench.lease import KeepingClock, LeaseRefused, Timers
+from hil.bench.proof import prove
 from hil.bench.schema import Heartbeat, Lease
+from hil.registers.codec import encode
 from hil.registers.files import shipped_maps
 from hil.registers.schema import TableName
 from tests.bench.sloppy import SloppyLine, TestClock
@@ -105,6 +107,33 @@ def test_a_lease_that_cannot_be_given_back_is_noted(journal: Journal, tmp_path: 
     line.down = True
     timers.restore()
     assert list(read_journal(tmp_path / "j.jsonl"))[-1]["text"] == "set_revert_s keeps 30"
+
+
+class Falling(SloppyLine):
+    """Its power goes to nothing within 7 s."""
+
+    def __init__(self, clock: TestClock) -> None:
+        super().__init__(shipped_maps()["storage-own"])
+        self.clock = clock
+
+    def read(self, table: TableName, address: int, count: int) -> list[int]:
+        power = self.map.point("power_kw")
+        value = 70.0 - 10.0 * min(self.clock.time_s, 7.0)
+        for i, word in enumerate(encode(power, self.map.order, value)):
+            self.words[power.table, power.address + i] = word
+        return super().read(table, address, count)
+
+
+def test_a_device_does_not_fall_back_while_it_is_proven(journal: Journal) -> None:
+    clock = TestClock()
+    line = Falling(clock)
+    device = battery(line, clock, journal)
+    proof = prove(device, KeepingClock(clock, device, BEAT), 1.0, 10.0, 0.25)
+    assert proof.safe
+    assert 7.0 <= clock.time_s < 8.0
+    assert line.sent == [("holding", BEAT_AT, (n,)) for n in (1, 2, 3, 4)]
+    line.refuse["holding", BEAT_AT] = 4  # which is no reason to stop
+    assert prove(device, KeepingClock(clock, device, BEAT), 1.0, 10.0, 0.25).safe
 
 
 def test_a_full_disk_does_not_keep_the_guard_from_acting() -> None:
