@@ -37,7 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         first, _, last = given.seeds.partition("-")
         seeds = range(int(first), int(last or first) + 1)
     except ValueError:
+        seeds = range(0)
+    if len(seeds) == 0:
         parser.error(f"--seeds {given.seeds}: a whole number, or a range such as 1-10")
+    if given.jobs < 1:
+        parser.error(f"--jobs {given.jobs}: 1 or more")
     begun_s = time.monotonic()
     tasks = [
         (name, seed, given.suite, given.short) for seed in seeds for name in given.device or names

@@ -136,8 +136,8 @@ def tried(
 
 def row_of(task: tuple[str, int, Sequence[str] | None, bool]) -> Row:
     """Return `tried` of a device by name and its other arguments; a task for another process."""
-    name, *others = task
-    return tried({**BROKEN, **GOOD}[name], *others)
+    name, seed, suites, short = task
+    return tried({**BROKEN, **GOOD}[name], seed, suites, short)
 
 
 def written(rows: Sequence[Row]) -> str:
