@@ -17,6 +17,7 @@ from hil.bench.drivers.person_fake import PersonFake
 from hil.bench.drivers.person_terminal import PersonTerminal
 from hil.bench.drivers.relay_fake import RelayFake
 from hil.bench.drivers.source_fake import SourceFake
+from hil.bench.errors import Forbidden
 from hil.bench.roles import (
     GridSource,
     InstrumentRefused,
@@ -104,6 +105,24 @@ def test_what_a_person_did_not_do_is_refused() -> None:
     assert isinstance(relay, Relay)
     with pytest.raises(InstrumentRefused, match="分闸"):
         relay.switch(False)
+
+
+def test_on_a_dry_bench_nobody_is_asked_to_move_anything() -> None:
+    def forbid(name: str, command: str) -> None:
+        raise Forbidden(f"{name}: {command}: dry run")
+
+    clock = Time()
+    person = PersonFake("p", clock, [230.0, 50.0, True, True])
+    means = Means(clock, person, before=forbid)
+    source = open_instrument(ENTRIES.validate_python(SOURCE), means)
+    relay = open_instrument(ENTRIES.validate_python({"name": "r", "driver": "relay_manual"}), means)
+    assert isinstance(source, GridSource)
+    assert isinstance(relay, Relay)
+    with pytest.raises(Forbidden, match=r"s: set 234\.6 V"):
+        source.apply(1.02, 50.0)
+    with pytest.raises(Forbidden, match="r: close the switch"):
+        relay.switch(True)
+    assert "confirm" not in [a.method for a in person.asked]
 
 
 def test_a_meter_on_modbus_shows_its_counters() -> None:

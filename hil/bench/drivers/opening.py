@@ -169,7 +169,7 @@ def _source_fake(entry: SourceFakeEntry, means: Means) -> SourceFake:
 def _source_manual(entry: SourceManualEntry, means: Means) -> SourceManual:
     return SourceManual(
         entry.about(entry.class_pct), means.clock, means.asking(), entry.nominal_v, entry.reach(),
-        entry.errors(),
+        entry.errors(), means.told(entry.name),
     )  # fmt: skip
 
 
@@ -187,7 +187,7 @@ def _relay_fake(entry: RelayFakeEntry, means: Means) -> RelayFake:
 
 
 def _relay_manual(entry: RelayManualEntry, means: Means) -> RelayManual:
-    return RelayManual(entry.about(), means.asking())
+    return RelayManual(entry.about(), means.asking(), means.told(entry.name))
 
 
 def _relay_modbus(entry: RelayModbusEntry, means: Means) -> RelayModbus:

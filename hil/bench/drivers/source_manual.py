@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hil.bench.clock import Clock
@@ -19,6 +20,7 @@ class SourceManual:
     ----------
     nominal_v : what 1 pu is [V]
     errors : half widths of its displays' errors, (pu, Hz)
+    before : told what the person is going to be asked to do; what it raises keeps it back
     """
 
     about_it: About
@@ -27,6 +29,7 @@ class SourceManual:
     nominal_v: float
     reach: Reach
     errors: tuple[float, float]
+    before: Callable[[str], None] = lambda command: None
     _course: Course | None = None
 
     def about(self) -> About:
@@ -45,6 +48,7 @@ class SourceManual:
         applied = self._course.step(voltage_pu, frequency_hz, now_s)
         volts = applied.voltage_pu * self.nominal_v
         asked = f"set {volts:.1f} V, {applied.frequency_hz:.3f} Hz (设定电压和频率)"
+        self.before(asked)
         if not self.person.confirm(f"{name}: {asked}. Done? 完成？"):
             self._course = None
             raise InstrumentRefused(f"{name}: {asked} was not done", 0)
