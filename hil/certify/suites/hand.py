@@ -24,8 +24,8 @@ __all__ = ["POWER_COLUMNS", "Hand", "Order"]
 POWER_COLUMNS = ("time_s", "power_kw", "half_width_kw")
 # How often hardware is looked at [s] (our choice). An emulated device turns over once a second.
 EVERY_S, EVERY_EMULATED_S = 0.1, 1.0
-# An order is repeated before the device lets go of it: this often [s], or a third of its own time.
-REPEAT_S, SHARE = 300.0, 3.0
+# An order is repeated before the device lets go of it: this often [s], or twice in its own time.
+REPEAT_S, SHARE = 300.0, 2.0
 MOST_DRIVE_S = 3600.0
 # Orders that a device lets go of when nothing more is heard.
 HELD = ("power_kw", "limit_kw")

@@ -14,7 +14,7 @@ LEG_COLUMNS = ("time_s", "power_kw", "energy_kwh", "soc")
 LOW, MIDDLE, HIGH = 0.3, 0.5, 0.7  # most tests start at about 50 % (a test procedure in use, B)
 # After this part of the capacity the SOC must have moved, or it says nothing (our choice).
 FIRST_PART, LEAST_MOVE = 0.05, 0.01
-STEP_S, FINE_S = 60.0, 10.0
+STEP_S, FINE_S, STILL = 60.0, 10.0, 0.01  # STILL: of rated power between two looks
 STEP_WALL_S = 1.0  # on hardware
 ENDED = 0.05  # of rated power: auxiliaries of a cabinet at their peak (general knowledge)
 ENDED_FOR_S, GRACE_S = 60.0, 120.0
@@ -95,12 +95,13 @@ def leg(hand: Hand, series: Series, sign: float) -> Leg:
         return leg
     count, begun_s, idle_s = Count(hand, sign), hand.clock.now_s(), 0.0
     most_s = MOST_TIME * capacity / rated * 3600.0 + MORE_S
+    moved_kw = rated  # since the look before; what moves is looked at more often
     while True:
-        full_power = sign * count.last.value >= 0.98 * rated
-        step_s = STEP_S if full_power else FINE_S
+        step_s = STEP_S if moved_kw < STILL * rated else FINE_S
         hand.wait(step_s if hand.subject.compressed else STEP_WALL_S)
-        before_s = count.last.before_s
+        before_s, before_kw = count.last.before_s, count.last.value
         count.look()
+        moved_kw = abs(count.last.value - before_kw)
         now_s = count.last.before_s
         soc = hand.register("soc").value if hand.shows("soc") else math.nan
         series.add(now_s, count.last.value, count.kwh, soc)
