@@ -59,7 +59,7 @@ conformance: $(STAMP)
 
 bench-logics: $(STAMP)
 	$(BIN)/python benchmarks/logics.py --scenario summer-peak-2027 --seeds 1-20
-	$(BIN)/python benchmarks/flexibility.py --seeds 13 14
+	$(BIN)/python benchmarks/flexibility.py --seeds 1 2 3
 
 bench-wire: $(STAMP)
 	$(BIN)/python benchmarks/wire/server_cost.py
