@@ -122,7 +122,13 @@ class Attendant:
         self._thread.start()
 
     def end(self) -> None:
-        """Tell the thread to end; what is being asked of the device is waited for by `alive`."""
+        """Tell the thread to end; what waits is not told any more.
+
+        What is being asked of the device goes on, see `alive`.
+        """
+        with self._lock:
+            self._done += self._waiting
+            self._waiting = []
         self._end.set()
         self._wake.set()
 

@@ -123,6 +123,11 @@ def bench_lines(loop: BenchLoop) -> list[str]:
         if stand.lost is not None:
             at = format_time_of_day(stand.lost.now_ms)
             lines.append(f"LOST {stand.name} at {at}: {stand.lost.why}; from then on its twin")
+    if loop.rate != 1.0:
+        lines.append(
+            f"bench: {loop.rate:g} simulated seconds in one of a real device's: its energy, "
+            "temperature and delays are not those of the city's clock"
+        )
     if loop.unsafe:
         lines.append(f"NOT PROVEN SAFE: {loop.unsafe}; look at the devices themselves")
     return lines

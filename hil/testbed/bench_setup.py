@@ -115,6 +115,8 @@ def _stop(loop: BenchLoop) -> None:
     while loop.busy() and time.monotonic() < limit_s:
         loop.beat_on()
         time.sleep(BEAT_S)
+    for stand in loop.stands:
+        stand.orders += stand.attendant.done()
 
 
 class _Making:
