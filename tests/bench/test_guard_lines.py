@@ -304,5 +304,8 @@ def test_the_lease_is_set_kept_and_given_back(battery: Stage, tmp_path: Path) ->
             here.clock.sleep(1.2)
         battery.clock.sleep(1.0)
         assert line.read("holding", 3, 2) == [0, 600]
-    beats = [e["value"] for e in entries(tmp_path) if e.get("point") == "set_heartbeat"]
-    assert beats == [1.0, 2.0, 3.0]
+    beats = [
+        e["value"] for e in entries(tmp_path)
+        if e["by"] == "runner" and e.get("point") == "set_heartbeat"
+    ]  # fmt: skip
+    assert beats[:3] == [1.0, 2.0, 3.0]
