@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hil.bench.drivers.opening import role_of
 from hil.bench.files import load_bench
 from twin.errors import InputProblems
 
@@ -43,3 +44,26 @@ def test_everything_that_cannot_be_declared_is_said_at_once(tmp_path: Path) -> N
     assert "circuit_share_1" in text
     assert "security_share" in text
     assert "min_off_s" in text
+
+
+METERS = """
+[[instruments]]
+name = "{}"
+driver = "meter_modbus"
+device = "terminal-1"
+map = "meter-own"
+point = "demand_kw"
+positive = "from_grid"
+host = "127.0.0.1"
+class_pct = 0.5
+range_kw = 400.0
+auxiliary = {}
+"""
+
+
+def test_a_meter_of_auxiliaries_is_no_meter_of_the_device(tmp_path: Path) -> None:
+    path = bench(tmp_path, "")
+    text = path.read_text("utf-8")
+    path.write_text(text + METERS.format("own", "false") + METERS.format("pumps", "true"), "utf-8")
+    roles = {one.name: role_of(one) for one in load_bench(path).instruments}
+    assert roles == {"own": "meter", "pumps": "meter_auxiliary"}

@@ -2,7 +2,7 @@
 
 Efficiency is the mean over three cycles of (E_D - W_D) / (E_C + W_C). The meter stands at the
 terminals, so that auxiliaries fed behind it are in E_D and E_C already and W is 0; where they are
-fed from elsewhere a second meter in role ``meter_auxiliary`` counts them.
+fed from elsewhere a second meter counts them (``auxiliary = true`` in the bench file).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from hil.bench.roles import Meter
+from hil.bench.roles import InstrumentError, Meter
 from hil.certify.procedure import Context
 from hil.certify.suites.hand import POWER_COLUMNS, Hand
 from hil.certify.suites.storage_soc import LEG_COLUMNS, Leg, leg
@@ -132,10 +132,17 @@ def soc_cycle(context: Context) -> None:
 
 
 def _auxiliary(hand: Hand) -> float:
-    """Return what auxiliaries drew so far by a meter of their own [kWh]; 0 without one."""
+    """Return what auxiliaries drew so far by a meter of their own [kWh]; 0 without one.
+
+    Raises InstrumentError where that meter does not count.
+    """
     meter = hand.subject.instruments.get("meter_auxiliary")
-    found = meter.energy_kwh() if isinstance(meter, Meter) else None
-    return 0.0 if found is None else found.from_grid.value
+    if not isinstance(meter, Meter):
+        return 0.0
+    found = meter.energy_kwh()
+    if found is None:
+        raise InstrumentError(f"{meter.about().name}: a meter of auxiliaries must count energy")
+    return found.from_grid.value - found.into_grid.value
 
 
 def _unjudged(context: Context, ids: Sequence[str], name: str, one: Leg) -> bool:
