@@ -99,7 +99,7 @@ def _guarded_device(entry: DeviceEntry, held: bool, written: bool) -> GuardedDev
         entry.name, one.kind, one, entry.spec(),
         NOTHING if limits is None else limits.envelope(),
         dict(entry.safe_state), rated_kw=entry.rated_kw, held=held,
-        heartbeat=entry.heartbeat, written=written,
+        identity=entry.identity, heartbeat=entry.heartbeat, written=written,
     )  # fmt: skip
 
 

@@ -264,6 +264,20 @@ def test_what_the_guard_cannot_reach_is_not_written_to(battery: Stage, tmp_path:
     assert not entries(tmp_path)
 
 
+def test_another_device_than_the_file_means_is_not_written_to(
+    battery: Stage, tmp_path: Path
+) -> None:
+    more = 'identity = { vendor = "suitwin", product = "Ice store" }'
+    one = bench_of(tmp_path, bench_text(battery, more=more))
+    before = writes(battery)
+    with (
+        pytest.raises(InputProblems, match="its product is 'Storage station'"),
+        guarded(one, tmp_path / "journal.jsonl"),
+    ):
+        pytest.fail("it was armed")
+    assert writes(battery) == before
+
+
 def test_a_device_has_one_guard(battery: Stage, tmp_path: Path) -> None:
     one = bench_of(tmp_path, bench_text(battery))
     plan = plan_of(one, tmp_path / "second.jsonl")
