@@ -132,6 +132,11 @@ class Attendant:
         self._end.set()
         self._wake.set()
 
+    def give_up(self, why: str) -> None:
+        """Take the device as lost from now on: somebody else has it in hand."""
+        self._note_lost(why)
+        self.end()
+
     @property
     def alive(self) -> bool:
         """Whether the thread may still speak to the device."""
@@ -255,7 +260,7 @@ class Attendant:
 
     def _note_lost(self, why: str) -> None:
         with self._lock:
-            self._seen = replace(self._seen, lost=why)
+            self._seen = replace(self._seen, lost=self._seen.lost or why)
 
     def _tell(self) -> None:
         with self._lock:

@@ -163,7 +163,11 @@ class _Making:
             section.lost_after_s, timers,
         )  # fmt: skip
         path = "register" if meter is None else "meter"
-        return Stand(attendant, kind, row, scale.factor, path, self._bus(known, row))
+        taken = None
+        if self.guard is not None and entry.limits is not None:
+            taken = self.guard.permit(entry.name)
+        bus = self._bus(known, row)
+        return Stand(attendant, kind, row, scale.factor, path, bus, permit=taken)
 
     def _note_scale(self, entry: DeviceEntry, scale: Scale) -> None:
         self.journal.record(

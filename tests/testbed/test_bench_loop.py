@@ -232,6 +232,30 @@ def test_a_lost_device_leaves_its_place_to_the_twin(here: Bench, tmp_path: Path)
     assert tried[0]["reason"].startswith("contact lost")
 
 
+def test_a_device_that_the_guard_has_taken_is_no_more_the_run_s(
+    here: Bench, tmp_path: Path
+) -> None:
+    why = ""
+
+    def permit() -> None:
+        if why:
+            raise Forbidden(why)
+
+    with beside(here, tmp_path, station()) as real:
+        real.stand.permit = permit
+        real.order(300.0)
+        real.advance(10)
+        assert in_flow_kw(real) > 200.0
+        why = "the guard has it"
+        real.advance(3)
+        assert here.run.replaced == {}
+        real.order(100.0)
+        real.advance(3)
+    assert real.stand.lost is not None
+    assert real.stand.lost.why == "the guard has it"
+    assert [o.bench for o in real.stand.orders] == ["accepted", "lost"]
+
+
 def test_a_lost_device_ends_the_run_where_the_bench_says_so(here: Bench, tmp_path: Path) -> None:
     with beside(here, tmp_path, station(), stop_on_lost=True) as real:
         real.advance(3)
