@@ -84,9 +84,10 @@ def fit_map(recording: Recording, kind: str, name: str, source: str, unit: int =
     making.states()
     making.constants()
     if not making.points:
-        known = ", ".join(q.name for q in making.quantities) or "no reference at all"
+        known = ", ".join(q.name for q in making.quantities)
+        said = f"nothing found of {known}" if known else "no reference at all"
         allowed = "references (power_kw from a meter) and a nameplate, over 20 readings or more"
-        raise InputProblems([Problem(source, "recording", f"nothing found of {known}", allowed)])
+        raise InputProblems([Problem(source, "recording", said, allowed)])
     return making.finished(name, source, unit)
 
 
