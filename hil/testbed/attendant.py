@@ -149,6 +149,12 @@ class Attendant:
                 raise self._error
             return self._seen
 
+    @property
+    def last(self) -> Seen:
+        """What was known last, however the thread has ended."""
+        with self._lock:
+            return self._seen
+
     def power_kw(self) -> float | None:
         """Return the mean of what was read since the last call, else the last; None: never."""
         with self._lock:

@@ -28,6 +28,7 @@ from hil.bench.schema import DeviceEntry
 from hil.testbed.attendant import Attendant
 from hil.testbed.bench_loop import BenchLoop, Stand
 from hil.testbed.bench_preflight import Bench, replaced
+from hil.testbed.bench_records import keep_part
 from hil.testbed.feed import Feed
 from hil.testbed.field import Field
 from twin.errors import RunBroken
@@ -77,10 +78,12 @@ def standing(
                 finally:
                     field.ordered, field.real, field.run.replaced = None, {}, {}
                     _stop(loop)
-        except RunBroken as error:
-            # The run is whole; that a device is not proven safe is said beside its results.
-            if not well or loop is None:
+        except BaseException as error:
+            if loop is not None and not well:
+                keep_part(loop, bench.out)
+            if loop is None or not well or not isinstance(error, RunBroken):
                 raise
+            # The run is whole; that a device is not proven safe is said beside its results.
             loop.unsafe = str(error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hil.bench.drivers.meter_fake import MeterFake
 from hil.bench.envelope import Envelope
 from hil.bench.errors import Forbidden
 from hil.bench.journal import read_journal
-from hil.testbed.bench_records import bench_facts, bench_lines, exceptions
+from hil.testbed.bench_records import bench_facts, bench_lines, exceptions, keep_part
 from hil.testbed.stage import Stage
 from tests.testbed.real import RATED_KW, ROW, SCALE, Real, beside
 from tests.testbed.world import Bench, bench, ready
@@ -263,6 +264,10 @@ def test_a_lost_device_ends_the_run_where_the_bench_says_so(here: Bench, tmp_pat
         real.stepping = False
         with pytest.raises(RunBroken, match=r"bench device dut lost: 0\.\d s without an answer"):
             real.advance(120)
+        keep_part(real.loop, tmp_path)
+    (device,) = json.loads((tmp_path / "bench.json").read_text("utf-8"))["devices"]
+    assert "without an answer" in device["lost"]["why"]
+    assert device["power"]["twin"]
 
 
 def test_a_dry_run_reads_and_leaves_everything_as_it_is(here: Bench, tmp_path: Path) -> None:
