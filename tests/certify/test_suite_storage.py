@@ -154,6 +154,14 @@ def test_a_device_in_local_mode_fails_by_refusing_and_breaks_nothing(tmp_path: P
     assert found["efficiency"].outcome is Outcome.INCONCLUSIVE
 
 
+def test_a_device_that_says_yes_and_does_nothing_passes_nothing_by_that(tmp_path: Path) -> None:
+    found = run("storage", "storage", tmp_path / "run", "response", "turn", "limits", "soc",
+                manner=Manner(ignore_writes=True), nameplate=SMALL, state=HALF_FULL)  # fmt: skip
+    assert failed(found) == ["response_discharge", "response_charge"]
+    assert with_outcome(found, Outcome.PASS) == []
+    assert found["at_full"].note == "it did not charge as it was told"
+
+
 def test_limits_of_the_bench_leave_a_step_out_and_blame_no_device(tmp_path: Path) -> None:
     with (
         emulated("storage", journal=tmp_path / "j.jsonl", state=HALF_FULL) as subject,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from hil.bench.roles import InstrumentError, Meter
 from hil.certify.procedure import Context
 from hil.certify.suites.hand import POWER_COLUMNS, Hand
-from hil.certify.suites.storage_soc import LEG_COLUMNS, Leg, leg
+from hil.certify.suites.storage_soc import LEG_COLUMNS, Leg, is_at_end, leg
 
 __all__ = ["CYCLES", "at_end", "cycle", "energy_figures", "soc_cycle"]
 
@@ -93,6 +93,9 @@ def at_end(sign: float) -> Callable[[Context], None]:
         if one.ended:
             (context.leave if one.unfit else context.doubt)(id, one.ended)
             return
+        if not one.obeyed and not is_at_end(hand, sign):
+            context.doubt(id, f"it did not {name} as it was told")
+            return
         held = hand.watch(context.series("hold", *POWER_COLUMNS), HOLD_S)
         worst = max(held, key=lambda s: sign * s.value)
         power = 100.0 * max(sign * worst.value, 0.0) / rated
@@ -147,11 +150,12 @@ def _auxiliary(hand: Hand) -> float:
 
 def _unjudged(context: Context, ids: Sequence[str], name: str, one: Leg) -> bool:
     """Say of measurements why a leg does not let them be taken; return whether it is so."""
-    empty = name != "fill" and one.energy_kwh <= 0.0
-    if not (one.ended or empty):
+    deaf = name != "fill" and not one.obeyed
+    if not (one.ended or deaf):
         return False
+    why = f"{name}: {one.ended or 'it did not do what it was told'}"
     for id in ids:
-        (context.leave if one.unfit else context.doubt)(id, f"{name}: {one.ended or 'no energy'}")
+        (context.leave if one.unfit else context.doubt)(id, why)
     return True
 
 
