@@ -82,8 +82,9 @@ class Hand:
                 return values, stranger
             for condition in self.conditions:
                 shown = values[condition.shows] = self._shown(condition.shows)
-                if shown is None:
-                    return values, condition.broken_by(shown)
+                broken = condition.broken_by(shown)
+                if broken != "":
+                    return values, f"interlock: {broken}"
         except LineError as error:
             return values, str(error)
         return values, ""
