@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from hil.bench.clock import Clock
 from hil.bench.guard import Guard
@@ -14,23 +15,34 @@ __all__ = ["BeatingClock", "BeatingLine", "Pulse"]
 
 
 class Pulse:
-    """Beats the guard and refreshes the devices' own timers; `timers` may be added to."""
+    """Beats the guard and refreshes the devices' own timers; `timers`, by device, may be added."""
 
     def __init__(self, guard: Guard) -> None:
-        self.timers: list[Timers] = []
-        self._guard, self._refreshing = guard, False
+        self.timers: dict[str, Timers] = {}
+        self._guard, self._resting = guard, False
 
     def __call__(self) -> None:
         """Beat; raises what `Guard.beat` and `Timers.refresh` raise."""
         self._guard.beat()
-        if self._refreshing:
+        if self._resting:
             return  # a refresh writes, and what writes beats
-        self._refreshing = True
-        try:
-            for timers in self.timers:
+        with self.silent():
+            for timers in self.timers.values():
                 timers.refresh()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Leave the devices' timers alone while inside, such as to see them run out."""
+        before, self._resting = self._resting, True
+        try:
+            yield
         finally:
-            self._refreshing = False
+            self._resting = before
+
+    def wrote(self, device: str, table: TableName, address: int, count: int) -> None:
+        """Take note of what was written to a device."""
+        if device in self.timers:
+            self.timers[device].wrote(table, address, count)
 
 
 class BeatingClock:
@@ -53,10 +65,17 @@ class BeatingClock:
 
 
 class BeatingLine:
-    """A line on which every request is a beat, since it ends within its time-out."""
+    """A line on which every request is a beat, since it ends within its time-out.
 
-    def __init__(self, inner: Speaking, beat: Callable[[], None]) -> None:
-        self._inner, self._beat = inner, beat
+    Parameters
+    ----------
+    inner : the line
+    pulse : the run's
+    device : whose line it is, empty for an instrument's
+    """
+
+    def __init__(self, inner: Speaking, pulse: Pulse, device: str = "") -> None:
+        self._inner, self._beat, self._device = inner, pulse, device
 
     @property
     def name(self) -> str:
@@ -71,6 +90,7 @@ class BeatingLine:
     def write(self, table: TableName, address: int, words: Sequence[int]) -> None:
         """Write registers or bits, with one request."""
         self._inner.write(table, address, words)
+        self._beat.wrote(self._device, table, address, len(words))
         self._beat()
 
     def raw(self, function: int, data: bytes) -> bytes:

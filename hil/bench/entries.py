@@ -12,7 +12,16 @@ from hil.bench.line import LineSpec
 from hil.registers.files import load_map
 from hil.registers.schema import RegisterMap
 
-__all__ = ["DeviceEntry", "DeviceLimits", "Heartbeat", "Lease", "Name", "Number", "Part"]
+__all__ = [
+    "Declared",
+    "DeviceEntry",
+    "DeviceLimits",
+    "Heartbeat",
+    "Lease",
+    "Name",
+    "Number",
+    "Part",
+]
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Above0 = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -72,6 +81,34 @@ class Lease(Part):
     value: Number = Field(description="what is written to it, in the point's own unit")
 
 
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Declared(Part):
+    """What a device's maker, or its registration, states beside its ratings.
+
+    A certification holds the device to it; what is not stated is not tested.
+    """
+
+    min_off_s: Above0 | None = Field(
+        default=None, description="least time that a stopped machine stays off [s]"
+    )
+    protected: bool = Field(
+        default=False, description="a terminal of a protected customer: rounds are locked out"
+    )
+    security_share: Share | None = Field(
+        default=None, description="security load over the customer's load"
+    )
+    circuit_share_1: Share | None = Field(default=None, description="load of round 1 over it")
+    circuit_share_2: Share | None = Field(default=None, description="load of round 2 over it")
+    circuit_share_3: Share | None = Field(default=None, description="load of round 3 over it")
+    circuit_share_4: Share | None = Field(default=None, description="load of round 4 over it")
+
+    def values(self) -> dict[str, float]:
+        """Return what is stated, by name."""
+        return {name: float(v) for name, v in self.model_dump(exclude_none=True).items()}
+
+
 class DeviceEntry(Part):
     """A real device."""
 
@@ -122,6 +159,7 @@ class DeviceEntry(Part):
     )
     heartbeat: Heartbeat | None = None
     lease: Lease | None = None
+    declared: Declared = Declared()
     single_client: bool = Field(
         default=False, description="takes one connection: the guard holds it"
     )

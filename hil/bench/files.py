@@ -26,7 +26,8 @@ P = TypeVar("P")
 FILES = ("map", "ca", "certificate", "key")
 INSTRUMENTS: TypeAdapter[InstrumentEntry] = TypeAdapter(InstrumentEntry)
 QUANTITIES = {
-    "meter": ("power_kw",), "source": ("voltage_pu", "frequency_hz"), "relay": ("is_on",),
+    "meter": ("power_kw",), "meter_auxiliary": ("power_kw",), "relay": ("is_on",),
+    "source": ("voltage_pu", "frequency_hz"),
 }  # fmt: skip
 
 

@@ -251,7 +251,8 @@ class Guard:
         try:
             if talk.reason is None:
                 for timers in self._timers:
-                    timers.restore()
+                    if timers.device.name in told:
+                        timers.restore()
                 talk.finish(why, told)
             talk.yielded()
             within_s = self.plan.times.settle_s + MARGIN_S

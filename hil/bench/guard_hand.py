@@ -77,13 +77,28 @@ class Hand:
             if all(value is None for value in values.values()):
                 return values, proof.why
         try:
+            stranger = self._stranger()
+            if stranger != "":
+                return values, stranger
             for condition in self.conditions:
                 shown = values[condition.shows] = self._shown(condition.shows)
-                if shown is None:
-                    return values, condition.broken_by(shown)
+                broken = condition.broken_by(shown)
+                if broken != "":
+                    return values, f"interlock: {broken}"
         except LineError as error:
             return values, str(error)
         return values, ""
+
+    def _stranger(self) -> str:
+        """Return in what it is another device than the bench file means, empty where it is not."""
+        if not self.plan.identity:
+            return ""
+        told = self.device.identity()
+        return "; ".join(
+            f"its {key} is {told.get(key)!r}, the bench file means {wanted!r}"
+            for key, wanted in self.plan.identity.items()
+            if told.get(key) != wanted
+        )
 
     def _shown(self, name: str) -> float | None:
         own = any(p.name == name for p in self.plan.map.points)

@@ -70,6 +70,7 @@ class GuardedDevice:
     line : where it is reached
     held : it takes one client, or shares a serial line: the guard holds the connection and the
         runner speaks through it
+    identity : what it must say of itself before it is written to, by name
     heartbeat : what keeps it from falling back by itself while it is being proven
     tolerance_kw : how near to the power of its safe state it must show itself
     written : it is told its safe state; else it is only watched, or shares a line
@@ -83,6 +84,7 @@ class GuardedDevice:
     safe_state: Mapping[str, float] | None = None
     rated_kw: float | None = None
     held: bool = False
+    identity: Mapping[str, str] = field(default_factory=dict)
     heartbeat: Heartbeat | None = None
     tolerance_kw: float = math.inf
     written: bool = True

@@ -56,9 +56,9 @@ class Watch:
     def open(self) -> list[list[str]]:
         """Make the instruments that conditions need and ask each once.
 
-        Returns (name, reason) of those that do not answer.
+        Returns (name, reason) of those that do not answer, or break a condition already.
         """
-        found = []
+        found: list[list[str]] = []
         for entry in self.plan.instruments:
             mine = [c for c in self.plan.conditions if c.of == entry.name]
             if not mine:
@@ -71,8 +71,8 @@ class Watch:
                 self._eyes[entry.name] = eye
                 self._threads[entry.name] = ThreadPoolExecutor(1, entry.name)
                 self._seen_s[entry.name] = time.monotonic()
-                for condition in mine:
-                    shown(eye, condition.shows)
+                broken = [c.broken_by(shown(eye, c.shows)) for c in mine]
+                found += [[entry.name, f"interlock: {why}"] for why in broken if why != ""]
             except (InstrumentError, BenchError, InputProblems, ValueError) as error:
                 found.append([entry.name, str(error)])
         known = {*self.hands, *(e.name for e in self.plan.instruments)}

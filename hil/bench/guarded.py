@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Guarded:
     guard : None where nothing can be written: a dry run, no device with limits, or no
         confirmed emergency stop
     line : makes the way to an instrument, which may share its line with a device
+    silent : while inside what it makes, nobody keeps the devices' own heartbeats
     """
 
     devices: Mapping[str, BenchDevice]
@@ -45,6 +46,7 @@ class Guarded:
     journal: Journal
     guard: Guard | None
     line: Callable[[LineSpec], Speaking]
+    silent: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def plan_of(
@@ -97,7 +99,7 @@ def _guarded_device(entry: DeviceEntry, held: bool, written: bool) -> GuardedDev
         entry.name, one.kind, one, entry.spec(),
         NOTHING if limits is None else limits.envelope(),
         dict(entry.safe_state), rated_kw=entry.rated_kw, held=held,
-        heartbeat=entry.heartbeat, written=written,
+        identity=entry.identity, heartbeat=entry.heartbeat, written=written,
     )  # fmt: skip
 
 
@@ -159,14 +161,18 @@ def guarded(
             for entry in entries:
                 own = lines.get(entry.name) or guard.line(entry.spec(), frames)
                 devices[entry.name] = device_of(
-                    entry, BeatingLine(own, pulse), kept, beating, guard.permit(entry.name)
+                    entry,
+                    BeatingLine(own, pulse, entry.name),
+                    kept,
+                    beating,
+                    guard.permit(entry.name),
                 )
-            timers = [Timers.of(devices[e.name], e) for e in writing]
-            guard.keep({e.name: devices[e.name] for e in writing}, timers)
-            for one in timers:
+            timers = {e.name: Timers.of(devices[e.name], e) for e in writing}
+            guard.keep({e.name: devices[e.name] for e in writing}, list(timers.values()))
+            for one in timers.values():
                 one.arm()
-            pulse.timers += timers
+            pulse.timers |= timers
             yield Guarded(
                 devices, beating, kept, guard,
-                lambda spec: BeatingLine(guard.line(spec, frames), pulse),
+                lambda spec: BeatingLine(guard.line(spec, frames), pulse), pulse.silent,
             )  # fmt: skip

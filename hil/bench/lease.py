@@ -16,6 +16,7 @@ from hil.bench.device import BenchDevice
 from hil.bench.errors import BenchError
 from hil.bench.schema import DeviceEntry, Heartbeat
 from hil.bench.schema import Lease as LeaseEntry
+from hil.registers.schema import TableName
 
 __all__ = ["KeepingClock", "LeaseRefused", "Timers"]
 
@@ -75,6 +76,14 @@ class Timers:
         self._due_s = now_s + self.heartbeat.every_s
         self._number = self._number % LONGEST_NUMBER + 1
         self._write(self.heartbeat.point, float(self._number))
+
+    def wrote(self, table: TableName, address: int, count: int) -> None:
+        """Take note of a write to the device: by whomever it was, a heartbeat is one."""
+        if self.heartbeat is None or self._due_s is None:
+            return
+        point = self.device.map.point(self.heartbeat.point)
+        if point.table == table and address <= point.address < address + count:
+            self._due_s = self._now_s() + self.heartbeat.every_s
 
     def restore(self) -> None:
         """Give the lease the value back that it had; what fails is noted in the journal.

@@ -14,6 +14,7 @@ from enum import Flag, auto
 __all__ = ["Attack", "Case", "May", "Target", "adu", "cases"]
 
 ILLEGAL = (1, 2, 3)
+OTHER_UNITS = (*ILLEGAL, 10, 11)  # what a gateway may say of a unit that is not there
 
 
 class May(Flag):
@@ -233,7 +234,8 @@ def _connections(t: Target) -> Iterator[Attack]:
         yield Attack(f"reset, {i}", (adu(t.good, t.unit)[:5],), LOST, reset=True)
     drops = adu(t.good, t.unit)[:6]
     single = tuple(bytes([b]) for b in drops)
-    yield Attack("one byte at a time, never whole", single, LOST, pause_s=0.05)
+    # What comes next completes it, as a request to some unit: a gateway may say so.
+    yield Attack("one byte at a time, never whole", single, LOST, OTHER_UNITS, pause_s=0.05)
 
 
 def _units_and_streams(t: Target) -> Iterator[Attack]:
@@ -242,10 +244,10 @@ def _units_and_streams(t: Target) -> Iterator[Attack]:
     for unit in (0, *range(248, 256)):
         if unit != t.unit:
             anything = NO | May.ANSWER
-            yield Attack(f"unit {unit}", (adu(t.good, unit),), anything, codes=(1, 2, 3, 10, 11))
+            yield Attack(f"unit {unit}", (adu(t.good, unit),), anything, OTHER_UNITS)
     good = [adu(t.good, t.unit, i) for i in range(50)]
     two = adu(t.good, (t.unit + 100) % 247 + 1, 7) + good[1]
-    yield Attack("two units in one segment", (two,), May.ANSWER | May.REFUSE, (1, 2, 3, 10, 11), 1)
+    yield Attack("two units in one segment", (two,), May.ANSWER | May.REFUSE, OTHER_UNITS, 1)
     yield Attack("50 in one segment", (b"".join(good),), May.ANSWER, answers=50)
     yield Attack("two in one segment", (good[1] + good[2],), May.ANSWER, answers=2)
     for cut in range(1, len(good[0])):

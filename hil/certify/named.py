@@ -6,12 +6,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
+from hil.bench.assembly import chosen
+from hil.bench.files import load_bench
 from hil.certify.broken import BROKEN, GOOD
 from hil.certify.emulated import emulated
 from hil.certify.on_bench import on_bench
 from hil.certify.subject import Subject
+from hil.testbed.stage import check_stage
 from twin.city.spelling import did_you_mean
 from twin.errors import InputProblems, Problem
+from twin.scenario.inputs import attempt
 
 __all__ = ["FORMS", "TRANSPORTS", "bench_of", "named"]
 
@@ -39,7 +43,11 @@ def named(
     where, _, rest = device.partition(":")
     if where == "emulated" and rest:
         kind, _, map_name = rest.partition(":")
-        way = _transport(transport)
+        found: list[Problem] = []
+        attempt(found, lambda: check_stage(kind, map_name or None))
+        way = attempt(found, lambda: _transport(transport))
+        if found or way is None:
+            raise InputProblems(found)
         return emulated(kind, map_name or None, journal=journal, seed=seed, transport=way)
     if where in CATALOGUES and rest:
         known = CATALOGUES[where]
@@ -49,6 +57,7 @@ def named(
         return known[rest].subject(journal, seed)
     bench = bench_of(device)
     if bench is not None:
+        chosen(load_bench(bench[0]), [bench[1]])
         return on_bench(*bench, journal, dry_run=dry_run)
     raise InputProblems([Problem("DEVICE", "device", device, FORMS)])
 

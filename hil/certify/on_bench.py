@@ -94,6 +94,7 @@ def subject_of(
         frames=frames,
         bench={"file": Path(file.path).name, "name": file.name, "sha256": file.sha256},
         may_write=here.guard is not None,
+        silent=here.silent,
     )
 
 
@@ -107,7 +108,9 @@ def _nameplate(entry: DeviceEntry) -> dict[str, float]:
     found = {"rated_kw": entry.rated_kw}
     if entry.capacity_kwh is not None:
         found["capacity_kwh"] = entry.capacity_kwh
-    return found
+    if entry.heartbeat is not None:
+        found["heartbeat_s"] = entry.heartbeat.expires_s
+    return {**found, **entry.declared.values()}
 
 
 def _instruments(

@@ -33,6 +33,7 @@ __all__ = ["certify", "seal"]
 FINDINGS = (BenchError, InstrumentError)
 MADE_LATER = (RECORD_FILE, CERTIFICATE_FILE, PAGE_FILE, JUNIT_FILE)
 SAFE_TRIES, SAFE_PAUSE_S = 4, 0.2
+UNTOUCHED = "not touched"
 
 Report = Callable[[str, str, Outcome | None], None]
 
@@ -135,7 +136,7 @@ class _Run:
         carried: dict[str, object] = {}
         taken: dict[str, list[Taken]] = {m.id: [] for m in procedure.measurements}
         steps: list[StepRecord] = []
-        safe = "not touched"
+        safe = UNTOUCHED
         to_do = [s for s in possible if held[s.name] is None]
         try:
             if to_do:
@@ -189,6 +190,8 @@ class _Run:
 
     def _safe(self, reason: str) -> str:
         """Tell the safe state, a few times where the device does not take it, and read it back."""
+        if not self.subject.may_write:
+            return UNTOUCHED
         device, said, told = self.subject.device, "", False
         for number in range(2 * SAFE_TRIES):
             try:

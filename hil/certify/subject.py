@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -60,6 +61,7 @@ class Subject:
     compressed : device time runs faster than the wall's
     bench : its file and SHA-256, for the record
     may_write : false where the bench runs dry
+    silent : while inside what it makes, nobody but the procedure keeps the device's heartbeat
     """
 
     name: str
@@ -76,6 +78,7 @@ class Subject:
     compressed: bool = False
     bench: Mapping[str, str] = field(default_factory=dict)
     may_write: bool = True
+    silent: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def rated_kw(self) -> float:

@@ -107,15 +107,20 @@ def _show(record: CertificationRecord, folder: Path) -> None:
     OUT.print(f"{record.subject.name}, map {record.subject.map}, {record.subject.time}",
               highlight=False)  # fmt: skip
     table = Table(box=SIMPLE, pad_edge=False)
-    for title in ("procedure", "measurement", "value", "limit", "outcome", "note"):
-        table.add_column(title)
+    for title in ("procedure", "measurement", "value", "limit", "outcome"):
+        table.add_column(title, no_wrap=title in ("procedure", "measurement"))
+    told = []
     for procedure in record.procedures:
         for one in procedure.measurements:
+            d = one.declared
             table.add_row(
-                procedure.id, one.declared.name, escape(_value(one)), escape(_limit(one)),
-                MARK[one.outcome], escape(one.note),
-            )  # fmt: skip
+                procedure.id, d.id, escape(_value(one)), escape(_limit(one)), MARK[one.outcome]
+            )
+            if one.note and one.outcome not in (Outcome.PASS, Outcome.FIGURE):
+                told.append(f"{d.id} ({escape(d.name)}): {MARK[one.outcome]}: {escape(one.note)}")
     OUT.print(table)
+    for line in told:
+        OUT.print(line, highlight=False, soft_wrap=True)
     unsafe = [p for p in record.procedures if safe_state_of(p) is Outcome.FAIL]
     for procedure in unsafe:
         OUT.print(f"[red]safe state after {procedure.id}[/red]: {escape(procedure.safe_state)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -274,10 +275,14 @@ def _show(result: Fit) -> None:
         r = result.replay
         OUT.print(
             f"the twin beside the recording, {r['seconds']:g} s: power {r['power_rms_kw']:.3g} kW, "
-            f"SOC {r['soc_rms']:.2%} (root mean square); by nameplate alone "
+            f"SOC {r['soc_rms']:.2%} (root mean square); a new one by its nameplate "
             f"{r['plain_power_rms_kw']:.3g} kW, {r['plain_soc_rms']:.2%}",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
+    for name, one in result.parameters.items():
+        spread = "" if math.isnan(one.plus_minus) else f" ± {one.plus_minus:.2g}"
+        OUT.print(f"the twin takes {name} = {one.value:.5g}{spread} {one.unit}",
+                  highlight=False, soft_wrap=True)  # fmt: skip
     for text in result.storage.doubts if result.storage is not None else ():
         OUT.print(f"[yellow]rests on[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
     for text in result.untold:

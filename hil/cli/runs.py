@@ -108,9 +108,10 @@ def carry(
 
     def check(prepared: Prepared) -> Prepared:
         found: list[Problem] = []
-        if isinstance(carrier, Closed) and (bench := carrier.bench) is not None:
-            attempt(found, lambda: bench.check(prepared, carrier.options.rate))
         places = attempt(found, lambda: wired(prepared, carrier.options, path))
+        if isinstance(carrier, Closed) and (bench := carrier.bench) is not None:
+            rate = carrier.options.rate
+            attempt(found, lambda: bench.check(prepared, rate, places))
         if found or places is None:
             raise InputProblems(found)
         carrier.stand(places, Path("out") / prepared.scenario.name if out is None else out)

@@ -122,9 +122,20 @@ class Attendant:
         self._thread.start()
 
     def end(self) -> None:
-        """Tell the thread to end; what is being asked of the device is waited for by `alive`."""
+        """Tell the thread to end; what waits is not told any more.
+
+        What is being asked of the device goes on, see `alive`.
+        """
+        with self._lock:
+            self._done += self._waiting
+            self._waiting = []
         self._end.set()
         self._wake.set()
+
+    def give_up(self, why: str) -> None:
+        """Take the device as lost from now on: somebody else has it in hand."""
+        self._note_lost(why)
+        self.end()
 
     @property
     def alive(self) -> bool:
@@ -136,6 +147,12 @@ class Attendant:
         with self._lock:
             if self._error is not None:
                 raise self._error
+            return self._seen
+
+    @property
+    def last(self) -> Seen:
+        """What was known last, however the thread has ended."""
+        with self._lock:
             return self._seen
 
     def power_kw(self) -> float | None:
@@ -249,7 +266,7 @@ class Attendant:
 
     def _note_lost(self, why: str) -> None:
         with self._lock:
-            self._seen = replace(self._seen, lost=why)
+            self._seen = replace(self._seen, lost=self._seen.lost or why)
 
     def _tell(self) -> None:
         with self._lock:

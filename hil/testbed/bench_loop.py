@@ -22,6 +22,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.bench.errors import Forbidden
+from hil.bench.gate import Permit
 from hil.bench.guard import Guard
 from hil.bench.guard_errors import GuardLost, GuardTripped
 from hil.testbed.attendant import Attendant, Order
@@ -64,6 +66,7 @@ class Stand:
     path : where power for the load flow comes from: ``meter`` or ``register``
     grid_bus : of the network, to which its site belongs
     orders, tracks : what was ordered; by point of the kind what twin and device showed
+    permit : raises Forbidden once the guard has taken the device; None: it is only read
     lost : contact with the device, None while there is
     silent_periods : in which the twin answered nobody
     refused : by register in how many periods the device refused to show it
@@ -77,6 +80,7 @@ class Stand:
     grid_bus: int
     orders: list[Order] = dataclasses.field(default_factory=list)
     tracks: dict[str, Track] = dataclasses.field(default_factory=dict)
+    permit: Permit | None = None
     lost: Lost | None = None
     period_kws: float = 0.0
     period_s: float = 0.0
@@ -200,7 +204,12 @@ class BenchLoop:
         }
 
     def _look(self, now_ms: int, stand: Stand) -> None:
-        """Notice that contact with a device was lost."""
+        """Notice that contact with a device was lost, here or at the guard."""
+        if stand.permit is not None and stand.lost is None:
+            try:
+                stand.permit()
+            except Forbidden as error:
+                stand.attendant.give_up(str(error))
         try:
             why = stand.attendant.seen().lost
         except RunBroken:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hil.bench.scale import scale_of
 from hil.bench.schema import BenchFile, DeviceEntry
+from hil.testbed.places import Places
 from hil.testbed.session import TICK_MS
 from twin.clock import SECOND_MS
 from twin.engine.telemetry import Distortion, answering
@@ -45,14 +46,16 @@ class Bench:
         """Devices that take part."""
         return [e for e in self.file.devices if e.replaces is not None]
 
-    def check(self, prepared: Prepared, rate: float) -> None:
+    def check(self, prepared: Prepared, rate: float, places: Places | None) -> None:
         """Hold the bench against a scenario; raises InputProblems with all that does not fit.
 
         Parameters
         ----------
         rate : simulated seconds a wall second
+        places : where emulated devices will stand; None: that is not known
         """
         file, found = self.file, []
+        names = set() if places is None else {d.name for d in places.devices}
         if file.dry_only and not self.dry:
             allowed = "where the hardware emergency stop is and when it was tested; or --dry-run"
             found.append(Problem(file.path, "emergency_stop", "not confirmed", allowed))
@@ -72,7 +75,12 @@ class Bench:
             if i.driver in MANUAL
         ]
         for entry in self.entries:
-            found += _misfits(entry, file.path, prepared)
+            wrong = list(_misfits(entry, file.path, prepared))
+            if not wrong and places is not None and entry.replaces not in names:
+                allowed = "a device that is served: --kinds, --limit"
+                place = f"devices ({entry.name}).replaces"
+                wrong.append(Problem(file.path, place, str(entry.replaces), allowed))
+            found += wrong
         if found:
             raise InputProblems(found)
 

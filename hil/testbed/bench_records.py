@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -13,9 +15,11 @@ from hil.testbed.bench_power import FILE
 from hil.testbed.difference import columns, compare, thinned
 from hil.testbed.feed import Feed
 from twin.clock import SECOND_MS, format_time_of_day
-from twin.results.store import RunDirectory
+from twin.results.store import RunDirectory, plain
 
-__all__ = ["bench_facts", "bench_lines", "exceptions", "keep_bench"]
+__all__ = ["bench_facts", "bench_lines", "exceptions", "keep_bench", "keep_part"]
+
+PART = "bench.json"
 
 # What counts as an exception of a device to an order, on either side.
 TWIN_NO = ("refused", "lost")
@@ -68,7 +72,7 @@ def _source(feed: Feed, stand: Stand) -> dict[str, object]:
 
 
 def _device(loop: BenchLoop, stand: Stand) -> dict[str, object]:
-    seen = stand.attendant.seen()
+    seen = stand.attendant.last
     device = stand.attendant.device
     period_s = loop.period_ms / SECOND_MS
     power = stand.tracks.get("power_kw")
@@ -123,6 +127,11 @@ def bench_lines(loop: BenchLoop) -> list[str]:
         if stand.lost is not None:
             at = format_time_of_day(stand.lost.now_ms)
             lines.append(f"LOST {stand.name} at {at}: {stand.lost.why}; from then on its twin")
+    if loop.rate != 1.0:
+        lines.append(
+            f"bench: {loop.rate:g} simulated seconds in one of a real device's: its energy, "
+            "temperature and delays are not those of the city's clock"
+        )
     if loop.unsafe:
         lines.append(f"NOT PROVEN SAFE: {loop.unsafe}; look at the devices themselves")
     return lines
@@ -131,7 +140,7 @@ def bench_lines(loop: BenchLoop) -> list[str]:
 def _path(stand: Stand) -> dict[str, object]:
     """Say by which way the load flow has a device's power, and how well it is known."""
     attendant = stand.attendant
-    power = attendant.seen().power
+    power = attendant.last.power
     error_kw = None if power is None else power.accuracy
     if attendant.meter is not None:
         about = attendant.meter.about()
@@ -160,6 +169,12 @@ def keep_bench(loop: BenchLoop, store: RunDirectory) -> None:
             for feed, _ in loop.feeds
         ]
         store.write_table("source.parquet", pa.concat_tables(parts, promote_options="permissive"))
+
+
+def keep_part(loop: BenchLoop, folder: Path) -> None:
+    """Write ``bench.json``, what is known of the devices after a run that broke off."""
+    text = json.dumps(plain(bench_facts(loop)), ensure_ascii=False, indent=1)
+    (folder / PART).write_text(text + "\n", encoding="utf-8")
 
 
 def _orders(stands: Sequence[Stand]) -> Mapping[str, list[object]]:

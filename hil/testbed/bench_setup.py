@@ -28,6 +28,7 @@ from hil.bench.schema import DeviceEntry
 from hil.testbed.attendant import Attendant
 from hil.testbed.bench_loop import BenchLoop, Stand
 from hil.testbed.bench_preflight import Bench, replaced
+from hil.testbed.bench_records import keep_part
 from hil.testbed.feed import Feed
 from hil.testbed.field import Field
 from twin.errors import RunBroken
@@ -77,10 +78,12 @@ def standing(
                 finally:
                     field.ordered, field.real, field.run.replaced = None, {}, {}
                     _stop(loop)
-        except RunBroken as error:
-            # The run is whole; that a device is not proven safe is said beside its results.
-            if not well or loop is None:
+        except BaseException as error:
+            if loop is not None and not well:
+                keep_part(loop, bench.out)
+            if loop is None or not well or not isinstance(error, RunBroken):
                 raise
+            # The run is whole; that a device is not proven safe is said beside its results.
             loop.unsafe = str(error)
 
 
@@ -115,6 +118,8 @@ def _stop(loop: BenchLoop) -> None:
     while loop.busy() and time.monotonic() < limit_s:
         loop.beat_on()
         time.sleep(BEAT_S)
+    for stand in loop.stands:
+        stand.orders += stand.attendant.done()
 
 
 class _Making:
@@ -161,7 +166,11 @@ class _Making:
             section.lost_after_s, timers,
         )  # fmt: skip
         path = "register" if meter is None else "meter"
-        return Stand(attendant, kind, row, scale.factor, path, self._bus(known, row))
+        taken = None
+        if self.guard is not None and entry.limits is not None:
+            taken = self.guard.permit(entry.name)
+        bus = self._bus(known, row)
+        return Stand(attendant, kind, row, scale.factor, path, bus, permit=taken)
 
     def _note_scale(self, entry: DeviceEntry, scale: Scale) -> None:
         self.journal.record(

@@ -20,10 +20,11 @@ F8 = NDArray[np.float64]
 
 # Units of what is twice as much in a device of twice the size.
 _GROWING = frozenset(("kW", "kWh", "kvar", "kVA", "kg", "kg/h", "A"))
-# How far apart steps are looked for, and how alike two series must be for a delay to be told:
-# our choice. Fewer periods than that say nothing of it either.
+# For a delay to be told, all our choice: how far apart steps are looked for, how alike two series
+# must be, and what is a step at all, as a share of a series' range: what drifts has none.
 MOST_DELAY_S = 60.0
 ALIKE = 0.5
+STEP = 0.05
 LEAST_PERIODS = 8
 MOST_SHOWN = 480  # on the page
 
@@ -179,7 +180,7 @@ def delay_s(twin: F8, bench: F8, period_s: float) -> float | None:
     """Return by how much the steps of `bench` come after those of `twin`.
 
     The delay is the shift at which the cross-correlation of the two series' steps (their first
-    differences) is greatest; it is negative where the bench moves first.
+    differences, those of `STEP` and more) is greatest; negative where the bench moves first.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ def delay_s(twin: F8, bench: F8, period_s: float) -> float | None:
     n = len(twin)
     if n < LEAST_PERIODS:
         return None
-    ours, theirs = np.nan_to_num(np.diff(twin)), np.nan_to_num(np.diff(bench))
+    ours, theirs = _steps(twin), _steps(bench)
     norm = float(np.sqrt((ours @ ours) * (theirs @ theirs)))
     if norm == 0.0:
         return None
@@ -202,6 +203,14 @@ def delay_s(twin: F8, bench: F8, period_s: float) -> float | None:
     # Among equals the smallest shift: a periodic signal fits at several.
     best = max(range(len(shifts)), key=lambda i: (round(float(alike[i]), 9), -abs(shifts[i])))
     return float(shifts[best] * period_s) if alike[best] >= ALIKE else None
+
+
+def _steps(values: F8) -> F8:
+    """Return float64[periods - 1], changes that are steps; 0 where there is none."""
+    known = values[np.isfinite(values)]
+    least = STEP * float(np.ptp(known)) if len(known) > 0 else 0.0
+    change = np.nan_to_num(np.diff(values))
+    return np.where(np.abs(change) >= max(least, 1e-12), change, 0.0)
 
 
 def _product(ours: F8, theirs: F8, shift: int) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.bench.fit.outcome import Fit
-from hil.bench.fit.parameters import PARAMETERS, Parameter
+from hil.bench.fit.parameters import PARAMETERS, Parameter, new_station
 from hil.bench.fit.quantities import longest_stretch
 from hil.bench.recording import Recording
 from hil.testbed.fitted_cells import refine
@@ -68,7 +68,7 @@ def held_against(recording: Recording, fit: Fit, seed: int = 0) -> None:
     charge against the register's. `fit.replay` then has, as root mean squares:
 
     ``power_rms_kw``, ``soc_rms`` with the parameters; ``plain_power_rms_kw``, ``plain_soc_rms``
-    by the nameplate alone, with a chance of age; ``seconds``.
+    of a new station by its nameplate and the twin's data sheet; ``seconds``.
 
     It stays as it was where the recording lacks orders, power, state of charge or nameplate, or
     is of another kind.
@@ -77,6 +77,7 @@ def held_against(recording: Recording, fit: Fit, seed: int = 0) -> None:
     if fit.kind != "storage" or nameplate is None or not fit.parameters:
         return
     plain, fitted = (_station(nameplate, seed) for _ in range(2))
+    take(plain[1], 0, new_station(nameplate["capacity_kwh"]))
     take(fitted[1], 0, fit.parameters)
     refine(recording, fit, fitted[1])
     take(fitted[1], 0, fit.parameters)

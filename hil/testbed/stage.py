@@ -37,7 +37,7 @@ from twin.engine.simulation import Simulation
 from twin.errors import InputProblems, Problem
 from twin.units import SECONDS_PER_HOUR
 
-__all__ = ["Stage", "StageClock", "StageMeter"]
+__all__ = ["Stage", "StageClock", "StageMeter", "check_stage"]
 
 HOUR_S = 3_600
 ADDRESS = "127.0.0.1"
@@ -283,6 +283,11 @@ class Stage:
     def _show(self, applied_ns: int) -> None:
         self.field.write(applied_ns)
         self.field.publish()
+
+
+def check_stage(kind: str, map: str | None = None) -> None:
+    """Raise InputProblems where there is no such kind or map; nothing is made."""
+    _map(_sort(kind).name, map)
 
 
 def _sort(kind: str | type[Kind]) -> type[Kind]:

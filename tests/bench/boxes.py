@@ -77,6 +77,8 @@ class Registers:
         if mine is not None:
             return mine
         function, address = pdu[0], int.from_bytes(pdu[1:3], "big")
+        if function > 6:
+            return bytes([function | 0x80, 1])
         if function in (5, 6):
             table, word = ("coil", int(pdu[3] == 0xFF)) if function == 5 else (
                 "holding", int.from_bytes(pdu[3:5], "big"))  # fmt: skip

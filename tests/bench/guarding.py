@@ -13,9 +13,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
+from hil.bench.files import load_bench
 from hil.bench.journal import read_journal
+from hil.bench.schema import BenchFile
 from hil.testbed.stage import Stage
 from tests.bench.discharging import discharge
+from twin.assets.manners import Manner
 
 TICK_S = 0.05  # wall time between two steps of the device
 RATE = 10.0  # simulated seconds a wall second: it ramps 100 kW/s
@@ -44,6 +47,12 @@ def living(stage: Stage) -> Iterator[Stage]:
         finally:
             end.set()
             thread.join()
+
+
+def watched_battery() -> Stage:
+    """Its own watchdog is slower than the guard: who made it safe is never in doubt."""
+    manner = Manner(heartbeat_s=round(EXPIRES_S * RATE))
+    return Stage("storage", state={"soc": 0.6}, manner=manner)
 
 
 GUARD = {
@@ -94,6 +103,37 @@ value = {EXPIRES_S * RATE}
 """
 
 
+def without_timers(text: str) -> str:
+    """Return a bench file whose battery has no timers of its own."""
+    return text.split("[devices.heartbeat]")[0]
+
+
+def bench_of(folder: Path, text: str) -> BenchFile:
+    path = folder / "bench.toml"
+    path.write_text(text)
+    return load_bench(path)
+
+
+def entries(folder: Path) -> list[Mapping[str, Any]]:
+    return list(read_journal(folder / "journal.jsonl"))
+
+
+def writes(stage: Stage) -> int:
+    """Return how many writes have come to a device."""
+    return int(stage.field.counts()["writes"].sum())
+
+
+def guard_ended(journal: Path, within_s: float = 10.0) -> Mapping[str, Any]:
+    """Wait for a guard's last entry and return it."""
+    end_s = time.monotonic() + within_s
+    while True:
+        for entry in read_journal(journal):
+            if entry["entry"] == "note" and entry["text"] == "guard ends":
+                return entry
+        assert time.monotonic() < end_s, journal.read_text()
+        time.sleep(0.02)
+
+
 @dataclass
 class Runner:
     """A runner's process, and what is known of it."""
@@ -135,15 +175,9 @@ class Runner:
             assert time.monotonic() < end_s, self.journal.read_text() + self.stderr()
             time.sleep(0.02)
 
-    def guard_ended(self, within_s: float = 10.0) -> Mapping[str, Any]:
+    def guard_ended(self) -> Mapping[str, Any]:
         """Wait for the guard's last entry and return it."""
-        end_s = time.monotonic() + within_s
-        while True:
-            last = [e for e in self.entries("guard", "note") if e["text"] == "guard ends"]
-            if last:
-                return last[0]
-            assert time.monotonic() < end_s, self.journal.read_text() + self.stderr()
-            time.sleep(0.02)
+        return guard_ended(self.journal)
 
 
 @contextmanager

@@ -274,6 +274,25 @@ def test_a_meter_that_is_not_there() -> None:
         opened.power_kw()
 
 
+def test_a_meter_that_says_who_it_is_and_one_that_does_not() -> None:
+    told = b"\x2b\x0e\x01\x01\x00\x00\x02\x00\x03ABB\x01\x03M4M"
+    asked = []
+
+    def hook(pdu: bytes) -> bytes | None:
+        if pdu[0] != 43:
+            return None
+        asked.append(pdu)
+        return told if pdu[2] == 1 else b"\xab\x03"
+
+    with meter(Registers({("input", 0): 0, ("input", 1): 0}, hook=hook)) as opened:
+        assert opened.about().identity == "ABB M4M"
+        assert opened.about().identity == "ABB M4M"
+        assert len(asked) == 2  # basic and regular objects, once each
+        assert opened.power_kw().value == 0.0
+    with meter(Registers({("input", 0): 0, ("input", 1): 0})) as opened:
+        assert opened.about().identity == ""
+
+
 def test_a_relay_that_does_not_follow_is_refused() -> None:
     registers = Registers({("coil", 4): 1, ("discrete", 9): 1})
     shown = {"shown_table": "discrete", "shown_address": 9}

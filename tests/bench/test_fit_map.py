@@ -192,3 +192,32 @@ def test_a_limit_is_told_by_what_is_never_passed() -> None:
     # A device that passes what it was told was not told that.
     beyond = dataclasses.replace(quantity, value=1.5 * power - 30.0)
     assert orders_of(Recording(writes=writes), beyond, 120.0, bounds=True) is None
+
+
+def test_a_measured_power_is_not_taken_for_the_order_it_follows() -> None:
+    """A meter of class 0.5 with noise and an offset, and registers that are two seconds late."""
+    recording, _, _ = recorded("storage-own")
+    time_s, power = recording.references["power_kw"]
+    noise = np.random.Generator(np.random.PCG64(5)).normal(0.5, 0.5, len(power))
+    late = dataclasses.replace(
+        recording,
+        references={"power_kw": (time_s, 0.995 * power + noise)},
+        blocks=[dataclasses.replace(b, time_s=b.time_s + 2.0) for b in recording.blocks],
+    )
+    found = fit_map(late, "storage", "fitted", "a recording").map
+    assert [found.point(n).address for n in ("power_kw", "setpoint_kw", "soc")] == [0, 12, 2]
+
+
+def test_a_device_that_does_to_the_digit_what_it_is_told_has_a_power_all_the_same() -> None:
+    time_s = np.arange(0.0, 400.0, 2.0)
+    told = np.array([100.0, -50.0, 20.0, 0.0])[(time_s // 100.0).astype(int)]
+    words = np.stack([np.zeros(len(time_s)), 10.0 * told], axis=1).astype(np.int64) % 65536
+    writes = [RecordedWrite(100.0 * i, "holding", 7, (int(10.0 * v) % 65536,))
+              for i, v in enumerate((100.0, -50.0, 20.0, 0.0))]  # fmt: skip
+    recording = Recording(
+        [Block("input", 0, time_s + 0.5, words)], writes, {"power_kw": (time_s + 0.5, told)},
+        {"rated_kw": 100.0},
+    )  # fmt: skip
+    found = fit_map(recording, "storage", "fitted", "a simulator")
+    assert found.map.point("power_kw").address == 1
+    assert any(text.startswith("setpoint_kw") for text in found.untold)

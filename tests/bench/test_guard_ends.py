@@ -13,22 +13,19 @@ import pytest
 from hil.testbed.stage import Stage
 from tests.bench.guarding import (
     EXPIRES_S,
-    RATE,
     SAFE_KW,
     Runner,
     bench_text,
     living,
     runner,
     wait_safe,
-)  # fmt: skip
-from twin.assets.manners import Manner
+    watched_battery,
+)
 
 
 @pytest.fixture(scope="module")
 def battery() -> Iterator[Stage]:
-    # Its own watchdog is slower than the guard: who was it that made it safe is never in doubt.
-    manner = Manner(heartbeat_s=round(EXPIRES_S * RATE))
-    with living(Stage("storage", state={"soc": 0.6}, manner=manner)) as stage:
+    with living(watched_battery()) as stage:
         yield stage
 
 

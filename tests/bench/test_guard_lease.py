@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hil.bench.beating import BeatingClock, BeatingLine, Pulse
 from hil.bench.device import BenchDevice
 from hil.bench.envelope import Envelope
 from hil.bench.guard_journal import GuardJournal
@@ -97,6 +98,40 @@ def test_a_heartbeat_counts_when_it_is_due(journal: Journal) -> None:
         timers.refresh()
     beats = [words[0] for _, _, words in line.sent]
     assert beats == [n % 255 + 1 for n in range(301)]
+
+
+class Unguarded:
+    """A guard that has nothing to say."""
+
+    def beat(self) -> None:
+        pass
+
+
+def test_a_run_keeps_the_heartbeat_but_where_it_is_told_to_be_silent(journal: Journal) -> None:
+    clock, line = TestClock(), SloppyLine(shipped_maps()["storage-own"])
+    pulse = Pulse(Unguarded())  # type: ignore[arg-type]
+    beating = BeatingClock(clock, pulse, 0.5)
+    device = BenchDevice(
+        "one", "storage", line.map, BeatingLine(line, pulse, "one"), Envelope(-100.0, 100.0),
+        journal, beating, rated_kw=100.0,
+    )  # fmt: skip
+    timers = pulse.timers["one"] = Timers(device, BEAT, None, clock.now_s)
+    timers.arm()
+    beating.sleep(5.0)
+    assert beats_of(line) == [1, 2, 3]
+    with pulse.silent():
+        beating.sleep(20.0)
+        assert beats_of(line) == [1, 2, 3]
+        device.write("set_heartbeat", 60_000.0)  # the procedure's own
+        beating.sleep(1.0)
+    beating.sleep(0.9)
+    assert beats_of(line) == [1, 2, 3, 60_000]  # which counts as one
+    beating.sleep(0.2)
+    assert beats_of(line) == [1, 2, 3, 60_000, 4]
+
+
+def beats_of(line: SloppyLine) -> list[int]:
+    return [words[0] for _, address, words in line.sent if address == BEAT_AT]
 
 
 def test_a_lease_that_cannot_be_given_back_is_noted(journal: Journal, tmp_path: Path) -> None:

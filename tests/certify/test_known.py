@@ -121,7 +121,7 @@ def test_a_wrong_finding_is_told_from_a_right_one() -> None:
     # Whoever is broken is refused by the gate, whoever is good may not be.
     gate = ("storage.soc_span", "onboarding.certificate")
     assert Row("d", 1, "storage.soc_span", (), gate).right
-    assert Row("good", 1, "", (), gate[1:]).wrong == gate[1:]
+    assert Row("good", 1, "", (), gate[1:], broken=False).wrong == gate[1:]
 
 
 def test_the_table_counts_seeds_and_names_wrong_findings() -> None:

@@ -13,6 +13,7 @@ from hil.bench.device import BenchDevice
 from hil.bench.envelope import Envelope
 from hil.bench.journal import Journal
 from hil.bench.line import Line, LineSpec
+from hil.bench.roles import About, Energy, Measured
 from hil.certify.broken import storage as broken
 from hil.certify.emulated import emulated, subject_on
 from hil.certify.measurement import Outcome
@@ -153,6 +154,14 @@ def test_a_device_in_local_mode_fails_by_refusing_and_breaks_nothing(tmp_path: P
     assert found["efficiency"].outcome is Outcome.INCONCLUSIVE
 
 
+def test_a_device_that_says_yes_and_does_nothing_passes_nothing_by_that(tmp_path: Path) -> None:
+    found = run("storage", "storage", tmp_path / "run", "response", "turn", "limits", "soc",
+                manner=Manner(ignore_writes=True), nameplate=SMALL, state=HALF_FULL)  # fmt: skip
+    assert failed(found) == ["response_discharge", "response_charge"]
+    assert with_outcome(found, Outcome.PASS) == []
+    assert found["at_full"].note == "it did not charge as it was told"
+
+
 def test_limits_of_the_bench_leave_a_step_out_and_blame_no_device(tmp_path: Path) -> None:
     with (
         emulated("storage", journal=tmp_path / "j.jsonl", state=HALF_FULL) as subject,
@@ -198,6 +207,43 @@ def test_cycles_go_on_where_they_were_stopped(tmp_path: Path) -> None:
     found = taken(record)
     assert found["efficiency"].note.count(",") == 2
     assert found["efficiency"].outcome is Outcome.PASS
+
+
+class _Pumps:
+    """A meter of auxiliaries that draw a hundredth of the rating, whatever the device does."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.clock, self.drawn_kw = subject.clock, 0.01 * subject.rated_kw
+
+    def about(self) -> About:
+        return About("pumps", "meter_fake", class_pct=0.5)
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+    def power_kw(self) -> Measured:
+        return Measured(-self.drawn_kw, self.clock.now_s(), 0.0, 0.0)
+
+    def energy_kwh(self) -> Energy:
+        now_s = self.clock.now_s()
+        drawn = self.drawn_kw * now_s / 3600.0
+        return Energy(Measured(0.0, now_s, 0.0, 0.0), Measured(drawn, now_s, 0.0, 0.0))
+
+
+def test_auxiliaries_from_elsewhere_lower_the_efficiency(tmp_path: Path) -> None:
+    """(E_D - W_D) / (E_C + W_C): a hundredth of the rating, either way, costs two hundredths."""
+
+    def fed_apart(subject: Subject) -> Subject:
+        there = {**subject.instruments, "meter_auxiliary": _Pumps(subject)}
+        return replace(subject, instruments=there)
+
+    alone = run("storage", "storage", tmp_path / "a", "energy", nameplate=SMALL)
+    apart = run("storage", "storage", tmp_path / "b", "energy", nameplate=SMALL, change=fed_apart)
+    before, after = alone["efficiency"].value, apart["efficiency"].value
+    assert isinstance(before, float)
+    assert isinstance(after, float)
+    # Legs are a little longer than at rated power all the way: they taper.
+    assert 0.02 < 1.0 - after / before < 0.03
 
 
 def test_paths_of_own_registers_name_them(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hil.bench.drivers.meter_fake import MeterFake
 from hil.bench.envelope import Envelope
 from hil.bench.errors import Forbidden
 from hil.bench.journal import read_journal
-from hil.testbed.bench_records import bench_facts, bench_lines, exceptions
+from hil.testbed.bench_records import bench_facts, bench_lines, exceptions, keep_part
 from hil.testbed.stage import Stage
 from tests.testbed.real import RATED_KW, ROW, SCALE, Real, beside
 from tests.testbed.world import Bench, bench, ready
@@ -232,6 +233,30 @@ def test_a_lost_device_leaves_its_place_to_the_twin(here: Bench, tmp_path: Path)
     assert tried[0]["reason"].startswith("contact lost")
 
 
+def test_a_device_that_the_guard_has_taken_is_no_more_the_run_s(
+    here: Bench, tmp_path: Path
+) -> None:
+    why = ""
+
+    def permit() -> None:
+        if why:
+            raise Forbidden(why)
+
+    with beside(here, tmp_path, station()) as real:
+        real.stand.permit = permit
+        real.order(300.0)
+        real.advance(10)
+        assert in_flow_kw(real) > 200.0
+        why = "the guard has it"
+        real.advance(3)
+        assert here.run.replaced == {}
+        real.order(100.0)
+        real.advance(3)
+    assert real.stand.lost is not None
+    assert real.stand.lost.why == "the guard has it"
+    assert [o.bench for o in real.stand.orders] == ["accepted", "lost"]
+
+
 def test_a_lost_device_ends_the_run_where_the_bench_says_so(here: Bench, tmp_path: Path) -> None:
     with beside(here, tmp_path, station(), stop_on_lost=True) as real:
         real.advance(3)
@@ -239,6 +264,10 @@ def test_a_lost_device_ends_the_run_where_the_bench_says_so(here: Bench, tmp_pat
         real.stepping = False
         with pytest.raises(RunBroken, match=r"bench device dut lost: 0\.\d s without an answer"):
             real.advance(120)
+        keep_part(real.loop, tmp_path)
+    (device,) = json.loads((tmp_path / "bench.json").read_text("utf-8"))["devices"]
+    assert "without an answer" in device["lost"]["why"]
+    assert device["power"]["twin"]
 
 
 def test_a_dry_run_reads_and_leaves_everything_as_it_is(here: Bench, tmp_path: Path) -> None:

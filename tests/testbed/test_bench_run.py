@@ -211,6 +211,12 @@ def test_a_bench_without_a_twin_s_place_takes_no_part(hil: Call, tmp_path: Path)
     assert "none takes a twin's place" in only
 
 
+def test_a_twin_that_is_not_served_can_be_ordered_nothing(hil: Call, tmp_path: Path) -> None:
+    found = refused(hil, tmp_path, bench_text(1, 2), "--limit", 2)
+    assert len(found) == 1
+    assert "devices (dut-b).replaces: storage-00003; allowed: a device that is served" in found[0]
+
+
 def test_a_dry_run_needs_a_bench(hil: Call) -> None:
     said = hil("run", "first-contact", "--dry-run")
     assert said.status == 2
@@ -222,7 +228,7 @@ def test_a_dead_port_is_a_clear_end(hil: Call, tmp_path: Path) -> None:
     said = hil("run", "first-contact", *WORDS, "--bench", tmp_path / "bench.toml", "--rate", RATE,
                "--out", tmp_path / "run", "--set", f"wire.port={new_port()}")  # fmt: skip
     assert said.status == 3, said.out + said.err
-    assert "cannot be opened" in said.err
+    assert "cannot be opened" in " ".join(said.err.split())
     assert "Traceback" not in said.err
     part = json.loads((tmp_path / "run/summary.json").read_text("utf-8"))
     assert part["complete"] is False

@@ -64,7 +64,7 @@ def test_everything_wrong_with_a_call_of_fit_is_said_at_once(hil: Call, tmp_path
     assert "--kind" in said.problems[0]
     said = hil("fit", recording, "--kind", "storage")
     assert said.status == 2
-    assert "nothing found of soc" in said.problems[0]
+    assert "no reference at all" in said.problems[0]
     assert hil("fit", tmp_path / "none.csv").status == 2
 
 

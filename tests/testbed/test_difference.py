@@ -39,6 +39,11 @@ def test_no_delay_is_told_where_nothing_moves_or_nothing_is_alike() -> None:
     assert delay_s(steps(7), steps(7), 1.0) is None
 
 
+def test_what_drifts_has_no_delay() -> None:
+    drift = 20.0 + 0.002 * np.arange(240)
+    assert delay_s(drift, np.round(drift - 2.6, 1), 1.0) is None
+
+
 def track(*rows: tuple[float, float, bool, float]) -> Track:
     found = Track("dut", "power_kw", "W", "kW")
     for i, (twin, bench, commanded, age_s) in enumerate(rows):

@@ -55,7 +55,7 @@ SUMMARY_KEYS = (
 _FILES = (
     "summary.json", "report.html", "orders.parquet", "settlement.csv", "scenario.toml",
     "orders.jsonl", "writes.parquet", "devices.parquet", "emissions.csv", "emissions.parquet",
-    "bench.parquet", "bench_orders.parquet", "bench_power.parquet", "source.parquet",
+    "bench.json", "bench.parquet", "bench_orders.parquet", "bench_power.parquet", "source.parquet",
 )  # fmt: skip
 _SETTLEMENT = (
     "order", "aggregator", "site", "hours", "ordered_kwh", "delivered_kwh", "delivered_share",

@@ -74,6 +74,10 @@ class Classed(BaseModel):
 
     class_pct: Above0 = Field(description="accuracy class, e.g. 0.5 [%]")
     range_kw: Above0 = Field(description="nominal power of meter and transformers [kW]")
+    auxiliary: bool = Field(
+        default=False,
+        description="counts auxiliaries of the device that are fed from elsewhere, not its power",
+    )
 
 
 class Driven(BaseModel):

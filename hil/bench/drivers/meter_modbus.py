@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hil.bench.clock import Clock
 from hil.bench.drivers.accuracy import Accuracy
-from hil.bench.drivers.modbus import heard
+from hil.bench.drivers.modbus import heard, identified
 from hil.bench.line import Speaking
 from hil.bench.roles import About, Energy, InstrumentGarbage, Measured
 from hil.registers.codec import decode
@@ -33,7 +33,7 @@ class Counters:
     from_grid: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MeterModbus:
     """A `Meter` behind a line.
 
@@ -56,10 +56,13 @@ class MeterModbus:
     class_pct: float
     range_kw: float
     counters: Counters | None = None
+    _said: About | None = None
 
     def about(self) -> About:
-        """Return what a report says of it."""
-        return self.about_it
+        """Return what a report says of it; asks who it is once, whatever comes of it."""
+        if self._said is None:
+            self._said = identified(self.about_it, self.line)
+        return self._said
 
     def power_kw(self) -> Measured:
         """Return the power that it shows [kW, positive into the grid]."""

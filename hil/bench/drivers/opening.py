@@ -86,8 +86,9 @@ def open_instrument(entry: InstrumentEntry, means: Means) -> Opened:
 
 
 def role_of(entry: InstrumentEntry) -> str:
-    """Return the role that an entry's driver fills: meter, source, relay or person."""
-    return entry.driver.partition("_")[0]
+    """Return the role that an entry fills: meter, meter_auxiliary, source, relay or person."""
+    role = entry.driver.partition("_")[0]
+    return f"{role}_auxiliary" if getattr(entry, "auxiliary", False) else role
 
 
 def instrument_problems(

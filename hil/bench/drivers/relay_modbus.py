@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hil.bench.clock import Clock
-from hil.bench.drivers.modbus import heard
+from hil.bench.drivers.modbus import heard, identified
 from hil.bench.line import Speaking
 from hil.bench.roles import About, InstrumentGarbage, InstrumentRefused
 from hil.registers.schema import TableName
@@ -27,7 +27,7 @@ class Contact:
     off: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RelayModbus:
     """A `Relay` behind a line.
 
@@ -45,10 +45,13 @@ class RelayModbus:
     order: Contact
     shown: Contact
     before: Callable[[str], None] = lambda command: None
+    _said: About | None = None
 
     def about(self) -> About:
-        """Return what a report says of it."""
-        return self.about_it
+        """Return what a report says of it; asks who it is once, whatever comes of it."""
+        if self._said is None:
+            self._said = identified(self.about_it, self.line)
+        return self._said
 
     def switch(self, on: bool) -> None:
         """Move the contact; InstrumentRefused with code 0 where it does not follow."""

@@ -84,9 +84,10 @@ def fit_map(recording: Recording, kind: str, name: str, source: str, unit: int =
     making.states()
     making.constants()
     if not making.points:
-        known = ", ".join(q.name for q in making.quantities) or "no reference at all"
+        known = ", ".join(q.name for q in making.quantities)
+        said = f"nothing found of {known}" if known else "no reference at all"
         allowed = "references (power_kw from a meter) and a nameplate, over 20 readings or more"
-        raise InputProblems([Problem(source, "recording", f"nothing found of {known}", allowed)])
+        raise InputProblems([Problem(source, "recording", said, allowed)])
     return making.finished(name, source, unit)
 
 
@@ -117,17 +118,42 @@ class _Making:
             self.orders = orders_of(self.recording, power, self.rated_kw, bounds)
             if self.orders is not None:
                 self.taken |= self.orders.places()
-        for quantity in sorted(self.quantities, key=lambda q: q.name != "power_kw"):
-            self._read(quantity)
+        order = self._in_force()
+        if power is not None:
+            self._power_and_order(power, order)
+        for quantity in self.quantities:
+            if quantity is not power:
+                self._found(quantity, self._best(quantity))
+
+    def _power_and_order(self, power: Quantity, order: Quantity | None) -> None:
+        """Tell the power that is measured from the order in force, which it follows closely.
+
+        What shows the orders to the last digit is no measurement: it is looked for first, and
+        given up where nothing else shows the power.
+        """
+        match = None if order is None else self._best(order)
+        echo = set() if match is None else match.candidate.places()
+        measured = self._best(power, echo)
+        if measured is None and match is not None:
+            match, measured = None, self._best(power)
+        self._found(power, measured)
+        if order is not None:
+            self._found(order, match)
+
+    def _in_force(self) -> Quantity | None:
         shown = {"power_kw": "setpoint_kw", "limit_kw": "limit_kw"}.get(self._setpoint() or "")
-        if self.orders is not None and shown is not None and shown in self.known.points:
-            self._read(self.orders.in_force(shown, self._sign()))
+        if self.orders is None or shown is None or shown not in self.known.points:
+            return None
+        return self.orders.in_force(shown, self._sign())
+
+    def _best(self, quantity: Quantity, but: set[tuple[str, int]] | None = None) -> Match | None:
+        taken = self.taken if but is None else self.taken | but
+        return best_match(quantity, self.recording.blocks, taken, self.rated_kw)
 
     def _power(self) -> Quantity | None:
         return next((q for q in self.quantities if q.name == "power_kw"), None)
 
-    def _read(self, quantity: Quantity) -> None:
-        match = best_match(quantity, self.recording.blocks, self.taken, self.rated_kw)
+    def _found(self, quantity: Quantity, match: Match | None) -> None:
         if match is None:
             still = float(np.ptp(quantity.value)) <= STILL * float(np.abs(quantity.value).max())
             why = ": it hardly moved" if still else ""

@@ -71,7 +71,7 @@ class Orders:
     def in_force(self, name: str, sign: float) -> Quantity:
         """Return the last accepted order as a point of the twin; `sign` turns it from the grid."""
         return Quantity(name, "kW", self.time_s, sign * self.power_kw,
-                        "the orders that were accepted", holds=True)  # fmt: skip
+                        "the orders that were accepted", own_error=0.0, holds=True)  # fmt: skip
 
     def places(self) -> set[tuple[str, int]]:
         """Return the registers whose meaning is known by these orders."""

@@ -175,6 +175,10 @@ def report(fit: Fit) -> dict[str, Any]:
             "soc_rms": None if storage is None else _number(storage.soc_rms),
             **{f"replay_{name}": _number(value) for name, value in fit.replay.items()},
         },
+        "parameters": {
+            n: {"value": _number(p.value), "plus_minus_95": _number(p.plus_minus), "unit": p.unit}
+            for n, p in fit.parameters.items()
+        },
         "rests_on": [] if storage is None else list(storage.doubts),
         "not_told": fit.untold,
     }  # fmt: skip

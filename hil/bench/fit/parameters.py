@@ -19,7 +19,7 @@ from twin.assets.datasheet import GRADES, Datasheet
 from twin.city.spelling import did_you_mean
 from twin.errors import InputProblems, Problem
 
-__all__ = ["PARAMETERS", "Parameter", "load_parameters", "parameters_of"]
+__all__ = ["PARAMETERS", "Parameter", "load_parameters", "new_station", "parameters_of"]
 
 # (unit, whether it is of one station alone)
 PARAMETERS = {
@@ -91,6 +91,19 @@ def parameters_of(
     if ramp is not None:
         add("pcs_ramp_per_s", ramp.value / rated_kw, ramp.plus_minus / rated_kw, ramp.note)
     return found
+
+
+def new_station(capacity_kwh: float) -> dict[str, Parameter]:
+    """Return the parameters of a station that is as its nameplate and the data sheet say."""
+    sheet, source = Datasheet("storage"), "twin/assets/data/storage.toml"
+    kah = capacity_kwh / sheet.number("cell_nominal_v")
+    cells = kah / (sheet.number("cell_capacity_ah") / 1000.0)
+    values = {
+        "charge_kah": kah, "resistance_v_per_ka": sheet.number("cell_resistance_mohm") / cells,
+        "no_load": sheet.number("pcs_no_load"), "linear": sheet.number("pcs_linear"),
+        "square": sheet.number("pcs_square"),
+    }  # fmt: skip
+    return {n: Parameter(v, PARAMETERS[n][0], source, "GK") for n, v in values.items()}
 
 
 def _ramp(response: Response | None) -> Figure | None:

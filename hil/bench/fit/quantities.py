@@ -114,12 +114,12 @@ def known_quantities(recording: Recording, kind: str) -> list[Quantity]:
     found = []
     for name, (time_s, value) in recording.references.items():
         point = points.get(name)
-        if point is not None:
+        if point is not None and len(time_s) > 1:
             signed, wide = point.low < 0.0, point.unit == "kWh"
             found.append(Quantity(name, point.unit, time_s, value, "reference",
                                   signed=signed, wide=wide))  # fmt: skip
     power = recording.references.get("power_kw")
-    if power is not None:
+    if power is not None and len(power[0]) > 1:
         whole = longest_stretch(power[0])
         power = power[0][whole], power[1][whole]
         found += _energies(points, *power)

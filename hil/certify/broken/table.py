@@ -42,6 +42,7 @@ class Row:
     finder : the measurement that must fail, ``suite.measurement``; ``""``: none may
     along : others that may
     failed : those that did
+    broken : it has a fault, whether it is looked for or not
     wall_s : how long it took
     """
 
@@ -50,6 +51,7 @@ class Row:
     finder: str
     along: tuple[str, ...]
     failed: tuple[str, ...]
+    broken: bool = True
     wall_s: float = 0.0
 
     @property
@@ -61,7 +63,7 @@ class Row:
     def wrong(self) -> tuple[str, ...]:
         """Measurements that failed and should not have."""
         known = (self.finder, *self.along)
-        refused = GATE if self.finder else ()
+        refused = GATE if self.broken else ()
         return tuple(
             f for f in self.failed if f not in known and f.partition(".")[0] not in refused
         )
@@ -131,7 +133,9 @@ def tried(
         chosen = [s for s in chosen if s in (one.finder.partition(".")[0], "register-map")]
     failed = failures(lambda journal: one.subject(journal, seed), [SUITES[s] for s in chosen], seed)
     finder = one.finder if one.finder.partition(".")[0] in chosen else ""
-    return Row(one.name, seed, finder, one.along, failed, time.monotonic() - begun_s)
+    return Row(
+        one.name, seed, finder, one.along, failed, one.finder != "", time.monotonic() - begun_s
+    )
 
 
 def row_of(task: tuple[str, int, Sequence[str] | None, bool]) -> Row:

@@ -13,6 +13,8 @@ from hil.registers.schema import TableName
 __all__ = ["command", "read", "refusal", "send", "write"]
 
 TRIES = 3
+# A ramp of the bench is walked in such steps, for so long at most [s].
+STRIDE_S, LONGEST_DRIVE_S = 0.5, 600.0
 
 
 def read(subject: Subject, names: Iterable[str]) -> dict[str, Sample]:
@@ -43,10 +45,17 @@ def write(subject: Subject, name: str, value: Value) -> Written:
 def command(subject: Subject, setpoint: str, value: float) -> list[Written]:
     """Order a set-point of the twin; a refusal counts when it comes three times.
 
-    Raises as `BenchDevice.command`.
+    Where the bench has a ramp it is walked. Raises as `BenchDevice.command`.
     """
+    device = subject.device
+
+    def once() -> list[Written]:
+        if device.envelope.ramped:
+            return device.drive(setpoint, value, STRIDE_S, LONGEST_DRIVE_S)
+        return device.command(setpoint, value)
+
     for number in range(TRIES):
-        done = patiently(subject, lambda: subject.device.command(setpoint, value))
+        done = patiently(subject, once)
         if all(w.accepted for w in done) or number == TRIES - 1:
             return done
     raise AssertionError("unreachable")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from hil.bench.device import Sample
+from hil.bench.errors import Forbidden
 from hil.bench.meanings import from_twin
 from hil.certify.procedure import Context
 from hil.certify.subject import Subject
@@ -13,10 +14,10 @@ from hil.certify.suites import asking
 from hil.certify.suites.expecting import points_showing
 from hil.certify.suites.readings import (
     APART,
-    HALF,
     SETTLE_S,
     coded,
     give_order,
+    halves_kw,
     keep_order,
     once,
     power_path,
@@ -40,9 +41,15 @@ def changes(c: Context) -> None:
     wrong: list[str] = []
     unsure: list[str] = []
     series = c.series("changes", "time_s", "point", "value", "moved", "expected")
-    for sign in (1.0, -1.0):
-        order = {"power_kw": sign * HALF * subject.rated_kw}
-        said = give_order(c, order)
+    powers_kw = halves_kw(subject)
+    if not powers_kw:
+        unsure.append("the bench's own limits leave no power to be ordered")
+    for power_kw in powers_kw:
+        order = {"power_kw": power_kw}
+        try:
+            said = give_order(c, order)
+        except Forbidden as kept:
+            said = str(kept)
         if said:
             unsure.append(said)
             continue

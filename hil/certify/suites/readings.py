@@ -22,8 +22,8 @@ from hil.certify.suites.expecting import Band, bands_of, points_showing, range_o
 from hil.registers.schema import WirePoint
 
 __all__ = [
-    "READINGS", "STATED", "coded", "give_order", "keep_order", "levels", "once", "power_path",
-    "ratings_beside", "shown_value", "stated",
+    "READINGS", "STATED", "coded", "give_order", "halves_kw", "keep_order", "levels", "once",
+    "power_path", "ratings_beside", "shown_value", "stated",
 ]  # fmt: skip
 
 STATED = ("texts_and_constants", "ratings")
@@ -35,6 +35,7 @@ SETTLE_S = 120.0  # from an order to the readings; a slow device is no matter he
 APART = 10.0**0.5  # between a factor of 1 and one of 10, by ratio
 BEATS = 3.0  # orders within a declared heartbeat time
 HALF = 0.5
+LEAST_ORDER = 0.1  # of the rating, below which an order tells nothing about a factor
 SERIAL = "{serial}"
 
 
@@ -96,8 +97,12 @@ def levels(c: Context) -> None:
     tried = 0
     for order in _orders(c.subject):
         if order:
+            try:
+                said = give_order(c, order)
+            except Forbidden as kept:
+                c.note(f"not beyond the bench's own limits: {kept}")
+                continue
             tried += 1
-            said = give_order(c, order)
             if said:
                 refused.append(said)
                 continue
@@ -132,27 +137,35 @@ def levels(c: Context) -> None:
 
 def _orders(subject: Subject) -> list[dict[str, float]]:
     """Return what is ordered in turn, set-points in the twin's unit; the first is nothing."""
-    known, rated = subject.device.meanings.commands, subject.rated_kw
+    known = subject.device.meanings.commands
     if "power_kw" in known:
-        return [{}, {"power_kw": HALF * rated}, {"power_kw": -HALF * rated}]
+        return [{}, *({"power_kw": kw} for kw in halves_kw(subject))]
     found: list[dict[str, float]] = [{}]
     if "limit_kw" in known:
-        found.append({"limit_kw": HALF * rated})
+        found.append({"limit_kw": HALF * subject.rated_kw})
     if "setpoint_offset_c" in known:
         found.append({"setpoint_offset_c": 1.0})
     return found
 
 
+def halves_kw(subject: Subject) -> list[float]:
+    """Return half the rating in both directions, as far as the bench allows it [kW]."""
+    bench, half = subject.device.envelope, HALF * subject.rated_kw
+    wanted = (min(half, bench.power_high_kw), max(-half, bench.power_low_kw))
+    return [kw for kw in wanted if abs(kw) >= LEAST_ORDER * subject.rated_kw]
+
+
 def give_order(c: Context, order: Mapping[str, float]) -> str:
-    """Give an order; return how it was refused, ``""``: it was not."""
+    """Give an order; return how it was refused, ``""``: it was not.
+
+    Raises Forbidden where the bench does not let it pass whole.
+    """
     for setpoint, value in order.items():
-        try:
-            written = asking.command(c.subject, setpoint, value)
-        except Forbidden as kept:
-            return f"not beyond the bench's own limits: {kept}"
-        for one in written:
+        for one in asking.command(c.subject, setpoint, value):
             if not one.accepted:
                 return f"{setpoint} {value:g}: {one.point} = {one.wanted} (exception {one.code})"
+            if one.cut:
+                raise Forbidden(f"{setpoint} {value:g} was cut to {one.sent} ({one.cut})")
     return ""
 
 
@@ -191,24 +204,21 @@ def _look(c: Context, order: Mapping[str, float], series: Series) -> _Shown:
         else 0.5 * (metered.low + metered.high)
     )
     found.followed = power_kw
-    # An order that was cut by the bench itself has an echo of its own; none is expected then.
     known = math.nan if power_kw is None else power_kw
     bands = bands_of(subject, order, known, shown_value(subject, samples, "soc"))
     for name, sample in samples.items():
         point, twin = subject.map.point(name), pairs[name]
-        said = ""
-        whole = range_of(subject, twin)
-        out = None if whole is None or coded(point) else strange(subject, point, sample, whole)
-        if out is not None:
-            said = out.text
-            found.far.append(said)
-        elif twin in bands:
-            beside = strange(subject, point, sample, bands[twin])
-            if beside is not None:
-                said = beside.text
-                found.beside.append(said)
+        said, whole, band = "", range_of(subject, twin), bands.get(twin)
         if twin == "power_kw" and metered is not None and isinstance(sample.value, float):
-            said = _compare(subject, point, sample, metered, found) or said
+            said = _compare(subject, point, sample, metered, found)
+        near = None if band is None else strange(subject, point, sample, band)
+        out = None if whole is None or coded(point) else strange(subject, point, sample, whole)
+        if out is not None:  # what it should be tells better than what it may be how to read it
+            said = said or (out.text if near is None else near.text)
+            found.far.append(said)
+        elif near is not None:
+            said = near.text
+            found.beside.append(said)
         series.add(round(sample.at_s, 3), str(dict(order)), name,
                    " ".join(f"{w:04x}" for w in sample.words), sample.value, said)  # fmt: skip
     return found

@@ -2,7 +2,7 @@
 
 Efficiency is the mean over three cycles of (E_D - W_D) / (E_C + W_C). The meter stands at the
 terminals, so that auxiliaries fed behind it are in E_D and E_C already and W is 0; where they are
-fed from elsewhere a second meter in role ``meter_auxiliary`` counts them.
+fed from elsewhere a second meter counts them (``auxiliary = true`` in the bench file).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from hil.bench.roles import Meter
+from hil.bench.roles import InstrumentError, Meter
 from hil.certify.procedure import Context
 from hil.certify.suites.hand import POWER_COLUMNS, Hand
-from hil.certify.suites.storage_soc import LEG_COLUMNS, Leg, leg
+from hil.certify.suites.storage_soc import LEG_COLUMNS, Leg, is_at_end, leg
 
 __all__ = ["CYCLES", "at_end", "cycle", "energy_figures", "soc_cycle"]
 
@@ -93,6 +93,9 @@ def at_end(sign: float) -> Callable[[Context], None]:
         if one.ended:
             (context.leave if one.unfit else context.doubt)(id, one.ended)
             return
+        if not one.obeyed and not is_at_end(hand, sign):
+            context.doubt(id, f"it did not {name} as it was told")
+            return
         held = hand.watch(context.series("hold", *POWER_COLUMNS), HOLD_S)
         worst = max(held, key=lambda s: sign * s.value)
         power = 100.0 * max(sign * worst.value, 0.0) / rated
@@ -132,19 +135,27 @@ def soc_cycle(context: Context) -> None:
 
 
 def _auxiliary(hand: Hand) -> float:
-    """Return what auxiliaries drew so far by a meter of their own [kWh]; 0 without one."""
+    """Return what auxiliaries drew so far by a meter of their own [kWh]; 0 without one.
+
+    Raises InstrumentError where that meter does not count.
+    """
     meter = hand.subject.instruments.get("meter_auxiliary")
-    found = meter.energy_kwh() if isinstance(meter, Meter) else None
-    return 0.0 if found is None else found.from_grid.value
+    if not isinstance(meter, Meter):
+        return 0.0
+    found = meter.energy_kwh()
+    if found is None:
+        raise InstrumentError(f"{meter.about().name}: a meter of auxiliaries must count energy")
+    return found.from_grid.value - found.into_grid.value
 
 
 def _unjudged(context: Context, ids: Sequence[str], name: str, one: Leg) -> bool:
     """Say of measurements why a leg does not let them be taken; return whether it is so."""
-    empty = name != "fill" and one.energy_kwh <= 0.0
-    if not (one.ended or empty):
+    deaf = name != "fill" and not one.obeyed
+    if not (one.ended or deaf):
         return False
+    why = f"{name}: {one.ended or 'it did not do what it was told'}"
     for id in ids:
-        (context.leave if one.unfit else context.doubt)(id, f"{name}: {one.ended or 'no energy'}")
+        (context.leave if one.unfit else context.doubt)(id, why)
     return True
 
 

@@ -55,7 +55,10 @@ def respond(sign: float) -> Callable[[Context], None]:
         tail = [s for s in samples if s.before_s >= samples[-1].before_s - TAIL_S]
         final = sum(s.value for s in tail) / len(tail)
         still = settled(samples, within(final, BAND * hand.rated_kw))
-        _take_time(context, hand, regulation, still, order)
+        if abs(final - samples[0].value) < BAND * hand.rated_kw:
+            context.doubt(regulation, "it did not move")
+        else:
+            _take_time(context, hand, regulation, still, order)
         if sign > 0.0:
             _take_ramp(context, hand, samples)
 

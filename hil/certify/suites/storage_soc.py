@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from hil.certify.procedure import Series
 from hil.certify.suites.hand import Hand
 
-__all__ = ["LEG_COLUMNS", "Count", "Leg", "leg", "to_middle"]
+__all__ = ["LEG_COLUMNS", "Count", "Leg", "is_at_end", "leg", "to_middle"]
 
 LEG_COLUMNS = ("time_s", "power_kw", "energy_kwh", "soc")
 LOW, MIDDLE, HIGH = 0.3, 0.5, 0.7  # most tests start at about 50 % (a test procedure in use, B)
+FULL, EMPTY = 0.9, 0.1  # SOC of a device that does not show how much it can do (our choice)
 # After this part of the capacity the SOC must have moved, or it says nothing (our choice).
 FIRST_PART, LEAST_MOVE = 0.05, 0.01
 STEP_S, FINE_S, STILL = 60.0, 10.0, 0.01  # STILL: of rated power between two looks
 STEP_WALL_S = 1.0  # on hardware
 ENDED = 0.05  # of rated power: auxiliaries of a cabinet at their peak (general knowledge)
+OBEYED = 0.5  # of rated power: below it nobody can say that it did what it was told (our choice)
 ENDED_FOR_S, GRACE_S = 60.0, 120.0
 # A leg that the device does not end is ended by us (our choice): at this many times the capacity
 # on its nameplate, or this long after the time that its capacity takes.
@@ -34,6 +36,7 @@ class Leg:
     unfit : neither device nor order is to blame: it does not apply
     energy_kwh, error_kwh : at the meter, positive, and the half width of its error
     power_kw : at the end, positive into the grid
+    obeyed : it came to half of rated power at least once
     auxiliary_kwh : by a meter of their own, where there is one
     trace : (time [s], energy so far [kWh], SOC or NaN)
     """
@@ -44,6 +47,7 @@ class Leg:
     energy_kwh: float = 0.0
     error_kwh: float = 0.0
     power_kw: float = 0.0
+    obeyed: bool = False
     auxiliary_kwh: float = 0.0
     trace: list[tuple[float, float, float]] = field(default_factory=list)
 
@@ -106,6 +110,7 @@ def leg(hand: Hand, series: Series, sign: float) -> Leg:
         soc = hand.register("soc").value if hand.shows("soc") else math.nan
         series.add(now_s, count.last.value, count.kwh, soc)
         leg.trace.append((now_s, count.kwh, soc))
+        leg.obeyed = leg.obeyed or sign * count.last.value >= OBEYED * rated
         idle = sign * count.last.value < ENDED * rated
         idle_s = idle_s + now_s - before_s if idle else 0.0
         if idle_s >= ENDED_FOR_S and now_s - begun_s >= GRACE_S:
@@ -116,6 +121,17 @@ def leg(hand: Hand, series: Series, sign: float) -> Leg:
     leg.energy_kwh, leg.error_kwh = count.kwh, count.error_kwh
     leg.power_kw = count.last.value
     return leg
+
+
+def is_at_end(hand: Hand, sign: float) -> bool:
+    """Return whether the device itself says that it is full (`sign` -1) or empty (1)."""
+    limit = "charge_limit_kw" if sign < 0.0 else "discharge_limit_kw"
+    if hand.shows(limit):
+        return hand.register(limit).value <= ENDED * hand.rated_kw
+    if not hand.shows("soc"):
+        return False
+    soc = hand.register("soc").value
+    return soc >= FULL if sign < 0.0 else soc <= EMPTY
 
 
 def to_middle(hand: Hand) -> None:

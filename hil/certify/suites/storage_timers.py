@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hil.certify.procedure import Context
+from hil.certify.procedure import Context, Series
 from hil.certify.suites.hand import POWER_COLUMNS, Hand, Order
 from hil.certify.suites.storage_soc import to_middle
 from hil.certify.suites.timing import Sampled, first, since, within
@@ -31,6 +31,11 @@ COUNTER = 60_000  # heartbeats count up to here and begin anew
 
 def reversion(context: Context) -> None:
     """Set the reversion time, order, fall silent, and see when the device lets go."""
+    with context.subject.silent():
+        _reversion(context)
+
+
+def _reversion(context: Context) -> None:
     hand = Hand(context)
     if not hand.takes("revert_s"):
         for id in ("held", "reversion"):
@@ -44,8 +49,7 @@ def reversion(context: Context) -> None:
     order = hand.order("power_kw", power_kw)
     if _unfit(context, (set_, order), ("held", "reversion")):
         return
-    hand.clock.sleep(SILENT * set_.value)
-    samples = hand.watch(series, (OVER - SILENT) * set_.value + MORE_S, silent=True)
+    samples = _silence(hand, series, set_.value)
     _held(context, hand, "held", samples[0], order)
     _let_go(context, hand, "reversion", samples, order, set_.value)
     if before_s > 0.0:
@@ -54,6 +58,11 @@ def reversion(context: Context) -> None:
 
 def heartbeat(context: Context) -> None:
     """Order with a heartbeat, see that it holds, stop the heartbeat and see when it lets go."""
+    with context.subject.silent():
+        _heartbeat(context)
+
+
+def _heartbeat(context: Context) -> None:
     hand, ids = Hand(context), ("heartbeat_held", "heartbeat_loss")
     declared_s = float(context.subject.nameplate.get("heartbeat_s", 0.0))
     reason = ""
@@ -80,11 +89,16 @@ def heartbeat(context: Context) -> None:
         last = hand.order("heartbeat", float(count % COUNTER + 1))
     _held(context, hand, "heartbeat_held", hand.watch(series, 0.0)[0], order)
     silent = replace(order, at=last.at)
-    hand.clock.sleep(SILENT * declared_s)
-    samples = hand.watch(series, (OVER - SILENT) * declared_s + MORE_S, silent=True)
+    samples = _silence(hand, series, declared_s)
     _let_go(context, hand, "heartbeat_loss", samples, silent, declared_s)
     if before_s > 0.0 and hand.takes("revert_s"):
         hand.order("revert_s", before_s)
+
+
+def _silence(hand: Hand, series: Series, seconds: float) -> list[Sampled]:
+    """Say nothing until shortly before the time, then watch until it is over for certain."""
+    hand.clock.sleep(SILENT * seconds)
+    return hand.watch(series, (OVER - SILENT) * seconds + MORE_S, silent=True)
 
 
 def _revert_s(context: Context) -> float:
