@@ -13,8 +13,11 @@ from hil.bench.clock import WallClock
 from hil.bench.drivers.meter_fake import MeterFake
 from hil.bench.envelope import Envelope
 from hil.bench.errors import Forbidden
+from hil.bench.files import load_bench
 from hil.bench.journal import read_journal
 from hil.testbed.bench_records import bench_facts, bench_lines, exceptions, keep_part
+from hil.testbed.bench_setup import Bench as BenchPlan
+from hil.testbed.bench_setup import standing
 from hil.testbed.stage import Stage
 from tests.testbed.real import RATED_KW, ROW, SCALE, Real, beside
 from tests.testbed.world import Bench, bench, ready
@@ -287,3 +290,42 @@ def test_a_dry_run_reads_and_leaves_everything_as_it_is(here: Bench, tmp_path: P
     assert device["difference"][0]["periods"] > 5
     assert [o.bench for o in real.stand.orders] == ["forbidden"]
     assert [e for e in read_journal(real.journal) if e["entry"] == "write"] == []
+
+
+def test_a_bench_without_an_emergency_stop_runs_dry_and_without_a_guard(
+    here: Bench, tmp_path: Path
+) -> None:
+    here.rate = 60.0
+    with station() as stage:
+        (tmp_path / "bench.toml").write_text(f"""
+            name = "yard"
+            [[devices]]
+            name = "dut"
+            map = "storage-own"
+            transport = "tcp"
+            host = "{stage.spec.host}"
+            port = {stage.spec.port}
+            rated_kw = {RATED_KW}
+            replaces = "storage-0000{ROW}"
+            limits = {{ power_low_kw = -75.0, power_high_kw = 75.0, ramp_kw_s = 75.0 }}
+            safe_state = {{ set_power_kw = 0.0 }}
+            [[instruments]]
+            name = "grid"
+            driver = "source_fake"
+            [run]
+            poll_s = 0.05
+        """)
+        plan = BenchPlan(load_bench(tmp_path / "bench.toml"), dry=True, out=tmp_path)
+        plan.check(here.prepared, 60.0, here.served.field.places)
+        field = here.served.field
+        with standing(plan, here.prepared, field, 60.0) as loop:
+            assert loop is not None
+            here.write(here.place("storage", ROW), "set_power_kw", 300.0)
+            here.advance(10, lambda now_ms: loop.tick(now_ms, field))
+            assert loop.guard is None
+        assert stage.kind.state["remote"][0] == 0.0
+    assert [o.bench for o in loop.stands[0].orders] == ["forbidden"]
+    assert "sources" not in bench_facts(loop)
+    told = [e["entry"] for e in read_journal(tmp_path / "bench.jsonl")]
+    assert set(told) == {"note"}
+    assert (tmp_path / "bench/dut.csv").read_text("utf-8").count(",read,") > 2

@@ -13,11 +13,11 @@ OWN = "storage-own"
 ON_THE_WIRE = (
     Specimen(
         "answers-late", OWN,
-        "takes 0.7 s for every answer",
-        "每次应答延迟0.7秒",
+        "takes 0.35 s for every answer",
+        "每次应答延迟0.35秒",
         "protocol.answer_time",
         "every answer comes, later than allowed",
-        wire=WireManner(late_ms=700.0),
+        wire=WireManner(late_ms=350.0),
     ),
     Specimen(
         "one-client", OWN,
