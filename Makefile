@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
-.PHONY: demo test lint test-slow look verify-city conformance bench bench-logics bench-wire coverage
+.PHONY: demo test unpaced lint test-slow look verify-city conformance bench bench-logics bench-wire coverage
 .PHONY: lock clean help
 
 help:
@@ -27,10 +27,13 @@ demo: $(STAMP)
 	$(BIN)/twin run summer-peak-2027 --out out/demo
 
 # Runs on wall time come last and one after the other: nothing else may want the cores then.
-test: lint
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not bench and not paced"
+test: $(STAMP)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint unpaced
 	$(BIN)/pytest -m "paced and not slow and not bench" --timeout 400
 	@echo "left out: slow tests (make test-slow) and benchmarks (make bench)"
+
+unpaced: $(STAMP)
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not bench and not paced"
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -59,7 +62,7 @@ conformance: $(STAMP)
 
 bench-logics: $(STAMP)
 	$(BIN)/python benchmarks/logics.py --scenario summer-peak-2027 --seeds 1-20
-	$(BIN)/python benchmarks/flexibility.py --seeds 13 14
+	$(BIN)/python benchmarks/flexibility.py --seeds 1 2 3
 
 bench-wire: $(STAMP)
 	$(BIN)/python benchmarks/wire/server_cost.py

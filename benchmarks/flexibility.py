@@ -4,8 +4,8 @@ At many hours of a day the run is forked and every device asked to hold what it 
 120 minutes, up and down; `twin/verify/flexibility.py` has the definitions. No load flow is made:
 network limits are no part of a device's capability.
 
-    python benchmarks/flexibility.py --seeds 11 12 13
-    python benchmarks/flexibility.py --whole --seeds 11 --every 4
+    python benchmarks/flexibility.py --seeds 1 2 3
+    python benchmarks/flexibility.py --part --seeds 11 --every 4
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from twin.scenario.files import check_draft, find_scenario, read_draft
 from twin.scenario.timetable import notice_entry
 from twin.verify.flexibility import Held, held_by_kind, summary
 
-# Three of the eleven districts: some 3 100 devices in groups of a few each.
+# Three of the eleven districts, for a quick look: some 3 100 devices in groups of a few each.
 DISTRICTS = 'city.districts=["番禺", "黄埔", "天河"]'
 Found = dict[tuple[str, str, int], list[Held]]
 
 
-def prepared(name: str, whole: bool, seed: int) -> Built:
+def prepared(name: str, part: bool, seed: int) -> Built:
     """Return the scenario's city without orders."""
     path = find_scenario(name)
-    where = () if whole else (DISTRICTS,)
+    where = (DISTRICTS,) if part else ()
     changes = (*where, 'start="00:00"', 'end="24:00"', "orders=[]", f"seed={seed}")
     return calibrated(build(check_draft(read_draft(path, changes)), path))
 
@@ -102,15 +102,15 @@ def table(found: Found) -> list[dict[str, object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenario", default="summer-peak-2027")
-    parser.add_argument("--whole", action="store_true", help="all districts, not three")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13])
+    parser.add_argument("--part", action="store_true", help="three districts only")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--every", type=int, default=2, help="hours between two calls")
     parser.add_argument("--out", type=Path, help="write the table as JSON")
     chosen = parser.parse_args()
     found: Found = defaultdict(list)
     for seed in chosen.seeds:
         hours = list(range(8, 23, chosen.every))
-        day(prepared(chosen.scenario, chosen.whole, seed), hours, found)
+        day(prepared(chosen.scenario, chosen.part, seed), hours, found)
     rows = table(found)
     print(
         f"{'kind':<11}{'way':<5}{'min':>4}{'calls':>6}{'connected':>10}{'said':>9}{'held':>9}"
