@@ -239,6 +239,7 @@ class _Run:
             self.subject, self.seed, procedure.measurements, lacking, dict(carried), folder
         )
         self.subject.frames.take()
+        dropped = self.subject.frames.dropped
         started, begun_s, error = now_iso(), time.monotonic(), ""
         device_s = self.subject.clock.now_s()
         try:
@@ -253,6 +254,8 @@ class _Run:
             if error and trial.wants(name) and name not in trial.taken:
                 trial.doubt(name, f"broken off: {error}")
         folder.frames(self.subject.frames.take())
+        if self.subject.frames.dropped > dropped:
+            trial.note(f"{self.subject.frames.dropped - dropped} frames were not kept")
         every = [t for found in trial.taken.values() for t in found]
         outcomes = [t.outcome for t in every] + [Outcome.INCONCLUSIVE] * (error != "")
         outcome = worst(outcomes or [Outcome.FIGURE])
