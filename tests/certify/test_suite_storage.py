@@ -130,6 +130,17 @@ def test_a_lost_heartbeat_ends_an_order_in_the_declared_time(tmp_path: Path) -> 
     assert [one.outcome for one in found.values()] == [Outcome.PASS] * 4
 
 
+def test_a_device_that_says_it_is_full_is_not_driven_on_for_long(tmp_path: Path) -> None:
+    """Its SOC runs ahead of the truth: nobody can know that, so the leg is ended at 100 %."""
+    found = run("storage", "storage", tmp_path / "run", "soc", "energy", nameplate=SMALL,
+                manner=Manner(drift_per_h=0.5, point="soc"))  # fmt: skip
+    error = found["soc_error"].value
+    assert isinstance(error, float)
+    assert 10.0 < error < 12.0
+    assert found["soc_error"].note.endswith("we ended it")
+    assert found["efficiency"].outcome is Outcome.INCONCLUSIVE
+
+
 def test_a_watched_heartbeat_beats_through_every_other_procedure(tmp_path: Path) -> None:
     """The device falls back after 20 s of silence: long legs and long looks keep it company."""
     found = run("storage", "storage", tmp_path / "run", "response", "control", "limits",

@@ -116,6 +116,12 @@ def soc_cycle(context: Context) -> None:
     legs = {}
     for name, sign in (("fill", -1.0), ("discharge", 1.0), ("charge", -1.0)):
         one = leg(hand, context.series(name, *LEG_COLUMNS), sign)
+        if one.beyond > 0.0:
+            # What went on after 100 % or 0 % was shown is an error of at least as much.
+            context.take("soc_error", 100.0 * one.beyond, ENERGY_FOR_CHARGE, hand.own("soc"),
+                         one.ended)  # fmt: skip
+            context.doubt("soc_span", one.ended)
+            return
         if _unjudged(context, ids, name, one):
             return
         legs[name] = one

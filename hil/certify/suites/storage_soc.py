@@ -23,6 +23,9 @@ ENDED_FOR_S, GRACE_S = 60.0, 120.0
 # A leg that the device does not end is ended by us (our choice): at this many times the capacity
 # on its nameplate, or this long after the time that its capacity takes.
 MOST_CAPACITY, MOST_TIME, MORE_S = 1.25, 2.0, 3600.0
+# Nor is a device driven on that says it is full or empty: by this part of its capacity at the
+# most, twice the SOC error that it may have (our choice).
+BEYOND = 0.1
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class Leg:
     ----------
     ended : by the device itself (empty text), else why it counts for nothing
     bound : the device went on, we ended it
+    beyond : part of the capacity that went on at an SOC of 100 % or 0 %, where we ended it for that
     unfit : neither device nor order is to blame: it does not apply
     energy_kwh, error_kwh : at the meter, positive, and the half width of its error
     power_kw : at the end, positive into the grid
@@ -43,6 +47,7 @@ class Leg:
 
     ended: str = ""
     bound: bool = False
+    beyond: float = 0.0
     unfit: bool = False
     energy_kwh: float = 0.0
     error_kwh: float = 0.0
@@ -99,6 +104,7 @@ def leg(hand: Hand, series: Series, sign: float) -> Leg:
         return leg
     count, begun_s, idle_s = Count(hand, sign), hand.clock.now_s(), 0.0
     most_s = MOST_TIME * capacity / rated * 3600.0 + MORE_S
+    said_kwh: float | None = None  # counted when it said that it was full or empty
     moved_kw = rated  # since the look before; what moves is looked at more often
     while True:
         step_s = STEP_S if moved_kw < STILL * rated else FINE_S
@@ -111,9 +117,15 @@ def leg(hand: Hand, series: Series, sign: float) -> Leg:
         series.add(now_s, count.last.value, count.kwh, soc)
         leg.trace.append((now_s, count.kwh, soc))
         leg.obeyed = leg.obeyed or sign * count.last.value >= OBEYED * rated
+        at_end = soc >= 1.0 if sign < 0.0 else soc <= 0.0
+        said_kwh = None if not at_end else count.kwh if said_kwh is None else said_kwh
         idle = sign * count.last.value < ENDED * rated
         idle_s = idle_s + now_s - before_s if idle else 0.0
         if idle_s >= ENDED_FOR_S and now_s - begun_s >= GRACE_S:
+            break
+        if said_kwh is not None and count.kwh - said_kwh > BEYOND * capacity:
+            leg.beyond = (count.kwh - said_kwh) / capacity
+            leg.ended = f"it went on at an SOC of {100.0 * soc:.0f} %, we ended it"
             break
         if count.kwh > MOST_CAPACITY * capacity or now_s - begun_s > most_s:
             leg.ended, leg.bound = "the device did not end it by itself, we did", True
