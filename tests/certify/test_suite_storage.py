@@ -142,9 +142,9 @@ def test_a_device_that_says_it_is_full_is_not_driven_on_for_long(tmp_path: Path)
 
 
 def test_a_watched_heartbeat_beats_through_every_other_procedure(tmp_path: Path) -> None:
-    """The device falls back after 20 s of silence: long legs and long looks keep it company."""
+    """The device falls back after 40 s of silence: long legs and long looks keep it company."""
     found = run("storage", "storage", tmp_path / "run", "response", "control", "limits",
-                manner=Manner(heartbeat_s=20), nameplate=SMALL, state=HALF_FULL)  # fmt: skip
+                manner=Manner(heartbeat_s=40), nameplate=SMALL, state=HALF_FULL)  # fmt: skip
     assert failed(found) == []
     assert [found[id].outcome for id in ("deviation", "at_full", "at_empty")] == [Outcome.PASS] * 3
 
@@ -248,13 +248,14 @@ def test_auxiliaries_from_elsewhere_lower_the_efficiency(tmp_path: Path) -> None
         there = {**subject.instruments, "meter_auxiliary": _Pumps(subject)}
         return replace(subject, instruments=there)
 
-    alone = run("storage", "storage", tmp_path / "a", "energy", nameplate=SMALL)
-    apart = run("storage", "storage", tmp_path / "b", "energy", nameplate=SMALL, change=fed_apart)
+    quick = {"rated_kw": 250.0, "capacity_kwh": 100.0}
+    alone = run("storage", "storage", tmp_path / "a", "energy", nameplate=quick)
+    apart = run("storage", "storage", tmp_path / "b", "energy", nameplate=quick, change=fed_apart)
     before, after = alone["efficiency"].value, apart["efficiency"].value
     assert isinstance(before, float)
     assert isinstance(after, float)
     # Legs are a little longer than at rated power all the way: they taper.
-    assert 0.02 < 1.0 - after / before < 0.03
+    assert 0.02 < 1.0 - after / before < 0.04
 
 
 def test_paths_of_own_registers_name_them(tmp_path: Path) -> None:
