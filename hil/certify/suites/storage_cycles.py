@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from hil.bench.roles import InstrumentError, Meter
 from hil.certify.procedure import Context
 from hil.certify.suites.hand import POWER_COLUMNS, Hand
-from hil.certify.suites.storage_soc import LEG_COLUMNS, Leg, is_at_end, leg
+from hil.certify.suites.storage_soc import LEG_COLUMNS, Leg, is_at_end, leg, possible
 
 __all__ = ["CYCLES", "at_end", "cycle", "energy_figures", "soc_cycle"]
 
@@ -112,6 +112,11 @@ def soc_cycle(context: Context) -> None:
     if not hand.shows("soc"):
         for id in ids:
             context.leave(id, "the device shows no SOC")
+        return
+    shown = hand.register("soc").value
+    if not possible(shown):
+        for id in ids:
+            context.doubt(id, f"{100.0 * shown:.0f} % is no SOC: the table may be wrong")
         return
     legs = {}
     for name, sign in (("fill", -1.0), ("discharge", 1.0), ("charge", -1.0)):

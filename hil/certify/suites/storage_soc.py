@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from hil.certify.procedure import Series
 from hil.certify.suites.hand import Hand
 
-__all__ = ["LEG_COLUMNS", "Count", "Leg", "is_at_end", "leg", "to_middle"]
+__all__ = ["LEG_COLUMNS", "Count", "Leg", "is_at_end", "leg", "possible", "to_middle"]
 
 LEG_COLUMNS = ("time_s", "power_kw", "energy_kwh", "soc")
 LOW, MIDDLE, HIGH = 0.3, 0.5, 0.7  # most tests start at about 50 % (a test procedure in use, B)
 FULL, EMPTY = 0.9, 0.1  # SOC of a device that does not show how much it can do (our choice)
+# An SOC further outside 0 to 1 than this is none (our choice).
+IMPOSSIBLE = 0.1
 # After this part of the capacity the SOC must have moved, or it says nothing (our choice).
 FIRST_PART, LEAST_MOVE = 0.05, 0.01
 STEP_S, FINE_S, STILL = 60.0, 10.0, 0.01  # STILL: of rated power between two looks
@@ -146,6 +148,11 @@ def is_at_end(hand: Hand, sign: float) -> bool:
     return soc >= FULL if sign < 0.0 else soc <= EMPTY
 
 
+def possible(soc: float) -> bool:
+    """Return whether a number can be an SOC at all: no register of something else."""
+    return -IMPOSSIBLE <= soc <= 1.0 + IMPOSSIBLE
+
+
 def to_middle(hand: Hand) -> None:
     """Bring the SOC to about 50 % where it is far from it; by counted energy at the most.
 
@@ -154,6 +161,9 @@ def to_middle(hand: Hand) -> None:
     if not hand.shows("soc"):
         return
     soc = hand.register("soc").value
+    if not possible(soc):
+        hand.context.note("what is shown as SOC is none; the test begins where the battery is")
+        return
     if LOW <= soc <= HIGH:
         return
     capacity = hand.capacity_kwh
