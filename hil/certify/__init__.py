@@ -1,4 +1,7 @@
-"""What devices are certified with: so far the robustness suite, twenty inputs that broke others."""
+"""What devices are certified with: suites, procedures, evidence, records, certificates.
+
+The twenty inputs that broke others, and the hostile server, can be used alone.
+"""
 
 from hil.certify.cases import Attack, Case, May, Target, cases
 from hil.certify.hostile import LIES, HostileServer, Lie

@@ -20,10 +20,11 @@ from hil.testbed.stage import Stage
 from twin.assets.kind import Kind
 from twin.assets.manners import Manner
 
-__all__ = ["emulated", "subject_on"]
+__all__ = ["emulated", "rest_s", "subject_on"]
 
 # An emulated device breaks nothing: procedures may order what no device should obey.
 FREE = Envelope(-math.inf, math.inf)
+RUN_ON_S = 60.0  # how long an emulated plant runs on after an order to stop, at the most
 
 
 @contextmanager
@@ -120,6 +121,17 @@ def subject_on(
 
 def _stated(manner: Manner | None) -> dict[str, float]:
     """Return what an honest maker states of how his device behaves."""
-    found = {} if manner is None else {"heartbeat_s": manner.heartbeat_s,
-                                       "min_off_s": manner.min_off_s}  # fmt: skip
-    return {name: float(value) for name, value in found.items() if value is not None}
+    found: dict[str, float] = {}
+    if manner is not None and manner.heartbeat_s is not None:
+        found["heartbeat_s"] = float(manner.heartbeat_s)
+    if manner is not None and manner.min_off_s is not None:
+        found["min_off_s"] = rest_s(manner.min_off_s)
+    return found
+
+
+def rest_s(min_off_s: float) -> float:
+    """Return how long an emulated plant rests at the least [s].
+
+    Its timer runs from the order to stop, and it looks at orders once a minute.
+    """
+    return max(min_off_s - RUN_ON_S, 0.0)

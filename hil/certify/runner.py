@@ -33,7 +33,7 @@ __all__ = ["certify", "seal"]
 FINDINGS = (BenchError, InstrumentError)
 MADE_LATER = (RECORD_FILE, CERTIFICATE_FILE, PAGE_FILE, JUNIT_FILE)
 SAFE_TRIES, SAFE_PAUSE_S = 4, 0.2
-UNTOUCHED = "not touched"
+CONFIRMED, UNTOUCHED = "confirmed", "not touched"
 
 Report = Callable[[str, str, Outcome | None], None]
 
@@ -69,7 +69,11 @@ def certify(
     procedures = suite.procedures(subject)
     _check_names(procedures)
     subject_said = subject_record(subject)
-    done = [run.procedure(p) for p in procedures]
+    try:
+        done = [run.procedure(p) for p in procedures]
+    except BaseException:
+        run.rest()  # an interruption may have come while the safe state was told
+        raise
     title, title_zh = titles(suite.title, suite.title_zh, subject.evidence)
     record = CertificationRecord(
         suite=suite.id,
@@ -160,6 +164,11 @@ class _Run:
             procedure.id, procedure.title, procedure.title_zh, steps, measurements, safe
         )
 
+    def rest(self) -> None:
+        """Tell the safe state where it is not confirmed."""
+        if not self.at_rest:
+            self.at_rest = self._safe("broken off") == CONFIRMED
+
     def _prepare(
         self, procedure: Procedure, carried: dict[str, object], lacking: dict[str, str]
     ) -> None:
@@ -185,7 +194,7 @@ class _Run:
             return f"{said}; tear-down: {error}"
         finally:
             self.subject.frames.take()
-        self.at_rest = said == "confirmed"
+        self.at_rest = said == CONFIRMED
         return said
 
     def _safe(self, reason: str) -> str:
@@ -200,7 +209,7 @@ class _Run:
                     time.sleep(self.subject.pace.pause_s)
                 if told:
                     device.read_back()
-                    return "confirmed"
+                    return CONFIRMED
                 refused = [w for w in device.to_safe_state(reason) if not w.accepted]
                 told = not refused
                 if refused:
@@ -230,6 +239,7 @@ class _Run:
             self.subject, self.seed, procedure.measurements, lacking, dict(carried), folder
         )
         self.subject.frames.take()
+        dropped = self.subject.frames.dropped
         started, begun_s, error = now_iso(), time.monotonic(), ""
         device_s = self.subject.clock.now_s()
         try:
@@ -244,6 +254,8 @@ class _Run:
             if error and trial.wants(name) and name not in trial.taken:
                 trial.doubt(name, f"broken off: {error}")
         folder.frames(self.subject.frames.take())
+        if self.subject.frames.dropped > dropped:
+            trial.note(f"{self.subject.frames.dropped - dropped} frames were not kept")
         every = [t for found in trial.taken.values() for t in found]
         outcomes = [t.outcome for t in every] + [Outcome.INCONCLUSIVE] * (error != "")
         outcome = worst(outcomes or [Outcome.FIGURE])

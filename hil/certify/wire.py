@@ -176,8 +176,12 @@ class Talk:
             return b""
         port.timeout = wait_s
         found: bytes = port.read(1)
-        port.timeout = SILENCE_S
-        while found and (size := _left(found)) > 0 and (more := port.read(size)):
+        while found and (size := _left(found)) > 0:
+            # Where the length is known the rest is waited for, else a silence ends the frame.
+            port.timeout = SILENCE_S if size == RECEIVE else self.spec.timeout_s
+            more: bytes = port.read(size)
+            if not more:
+                break
             found += more
         return found or None
 

@@ -73,10 +73,10 @@ def test_a_broken_charger_is_found(tmp_path: Path, sort: type, finds: list[str])
 
 def test_a_charger_where_nobody_charges_is_not_judged(tmp_path: Path) -> None:
     """At night, for as long as the suite waits, and behind posts too small to count."""
-    found = run("charger", "charging", tmp_path / "run", start_s=0,
+    found = run("charger", "charging", tmp_path / "run", "session", start_s=0,
                 nameplate={"post_kw": 2.0})  # fmt: skip
-    assert with_outcome(found, Outcome.INCONCLUSIVE) == list(found)
-    assert found["cap_time"].note == "nobody charges"
+    assert with_outcome(found, Outcome.INCONCLUSIVE) == ["sessions", "recovery"]
+    assert found["sessions"].note == "nobody charges"
 
 
 @pytest.mark.parametrize("map_name", ["aircon-own", "aircon-chiller"])

@@ -130,10 +130,21 @@ def test_a_lost_heartbeat_ends_an_order_in_the_declared_time(tmp_path: Path) -> 
     assert [one.outcome for one in found.values()] == [Outcome.PASS] * 4
 
 
+def test_a_device_that_says_it_is_full_is_not_driven_on_for_long(tmp_path: Path) -> None:
+    """Its SOC runs ahead of the truth: nobody can know that, so the leg is ended at 100 %."""
+    found = run("storage", "storage", tmp_path / "run", "soc", "energy", nameplate=SMALL,
+                manner=Manner(drift_per_h=0.5, point="soc"))  # fmt: skip
+    error = found["soc_error"].value
+    assert isinstance(error, float)
+    assert 10.0 < error < 12.0
+    assert found["soc_error"].note.endswith("we ended it")
+    assert found["efficiency"].outcome is Outcome.INCONCLUSIVE
+
+
 def test_a_watched_heartbeat_beats_through_every_other_procedure(tmp_path: Path) -> None:
-    """The device falls back after 20 s of silence: long legs and long looks keep it company."""
+    """The device falls back after 40 s of silence: long legs and long looks keep it company."""
     found = run("storage", "storage", tmp_path / "run", "response", "control", "limits",
-                manner=Manner(heartbeat_s=20), nameplate=SMALL, state=HALF_FULL)  # fmt: skip
+                manner=Manner(heartbeat_s=40), nameplate=SMALL, state=HALF_FULL)  # fmt: skip
     assert failed(found) == []
     assert [found[id].outcome for id in ("deviation", "at_full", "at_empty")] == [Outcome.PASS] * 3
 
@@ -237,13 +248,14 @@ def test_auxiliaries_from_elsewhere_lower_the_efficiency(tmp_path: Path) -> None
         there = {**subject.instruments, "meter_auxiliary": _Pumps(subject)}
         return replace(subject, instruments=there)
 
-    alone = run("storage", "storage", tmp_path / "a", "energy", nameplate=SMALL)
-    apart = run("storage", "storage", tmp_path / "b", "energy", nameplate=SMALL, change=fed_apart)
+    quick = {"rated_kw": 250.0, "capacity_kwh": 100.0}
+    alone = run("storage", "storage", tmp_path / "a", "energy", nameplate=quick)
+    apart = run("storage", "storage", tmp_path / "b", "energy", nameplate=quick, change=fed_apart)
     before, after = alone["efficiency"].value, apart["efficiency"].value
     assert isinstance(before, float)
     assert isinstance(after, float)
     # Legs are a little longer than at rated power all the way: they taper.
-    assert 0.02 < 1.0 - after / before < 0.03
+    assert 0.02 < 1.0 - after / before < 0.04
 
 
 def test_paths_of_own_registers_name_them(tmp_path: Path) -> None:

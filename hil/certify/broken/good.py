@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from hil.certify.broken import fields
 from hil.certify.broken.specimen import Specimen
+from hil.certify.emulated import rest_s
 from hil.registers.schema import RegisterMap
 from twin.assets.manners import Manner
 
 __all__ = ["GOOD", "HEARTBEAT_S", "MIN_OFF_S"]
 
-HEARTBEAT_S, MIN_OFF_S = 60, 180  # as their makers state them (assumed)
+HEARTBEAT_S, MIN_OFF_S = 60, 180  # of their timers (assumed)
 
 
 def _good(
@@ -38,7 +39,8 @@ GOOD = (
     _good("good-charging", "charging-own"),
     _good("good-charging-post", "charging-post"),
     _good(
-        "good-aircon", "aircon-own", manner=Manner(min_off_s=MIN_OFF_S), min_off_s=MIN_OFF_S
+        "good-aircon", "aircon-own", manner=Manner(min_off_s=MIN_OFF_S),
+        min_off_s=rest_s(MIN_OFF_S),
     ),
     _good("good-solar", "solar-sunspec-7xx"),
 )  # fmt: skip

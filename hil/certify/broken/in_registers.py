@@ -14,7 +14,10 @@ OWN, SUNSPEC = "storage-own", "storage-sunspec-7xx"
 # The storage suite holds the same register against the same meter.
 OWN_POWER = "storage.power_reading"
 # What every address beside its own comes to.
-NEIGHBOURS = ("beyond_table", "gap_policy", "out_of_range", "ratings", "changes")
+NEIGHBOURS = (
+    "register-map.beyond_table", "register-map.gap_policy", "register-map.out_of_range",
+    "register-map.ratings", "register-map.changes", "storage.counter_error",
+)  # fmt: skip
 
 IN_REGISTERS = (
     Specimen(
@@ -75,7 +78,7 @@ IN_REGISTERS = (
         "register-map.points_missing",
         "the first register does not exist, one behind the last does, and every reading is "
         "its neighbour's",
-        along=tuple(f"register-map.{id}" for id in NEIGHBOURS),
+        along=NEIGHBOURS,
         serve=partial(fields.counted_from_one, table="input"),
     ),
     Specimen(

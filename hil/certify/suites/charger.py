@@ -48,6 +48,7 @@ def _loaded(act: Judged, *ids: str) -> Callable[[Context], None]:
 def _wait(hand: Hand, series: Series) -> float | None:
     """Wait for a load; return what is drawn [kW], positive; None where nobody comes."""
     hand.let_go()
+    hand.watch(series, WATCH_S)
     end_s = hand.clock.now_s() + (WAIT_EMULATED_S if hand.subject.compressed else WAIT_S)
     while True:
         drawn_kw = -hand.watch(series, 0.0)[0].value
@@ -77,7 +78,6 @@ def _step(context: Context, hand: Hand, series: Series, power_kw: float) -> None
             span = since(still, order.at)
             context.take("cap_time", span.middle, span.half_width, hand.path())
         again = _wait(hand, series)
-        hand.watch(series, REST_S)
         if again is None:
             return
         power_kw = again

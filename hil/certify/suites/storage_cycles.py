@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from hil.bench.roles import InstrumentError, Meter
 from hil.certify.procedure import Context
 from hil.certify.suites.hand import POWER_COLUMNS, Hand
-from hil.certify.suites.storage_soc import LEG_COLUMNS, Leg, is_at_end, leg
+from hil.certify.suites.storage_soc import LEG_COLUMNS, Leg, is_at_end, leg, possible
 
 __all__ = ["CYCLES", "at_end", "cycle", "energy_figures", "soc_cycle"]
 
@@ -113,9 +113,20 @@ def soc_cycle(context: Context) -> None:
         for id in ids:
             context.leave(id, "the device shows no SOC")
         return
+    shown = hand.register("soc").value
+    if not possible(shown):
+        for id in ids:
+            context.doubt(id, f"{100.0 * shown:.0f} % is no SOC: the table may be wrong")
+        return
     legs = {}
     for name, sign in (("fill", -1.0), ("discharge", 1.0), ("charge", -1.0)):
         one = leg(hand, context.series(name, *LEG_COLUMNS), sign)
+        if one.beyond > 0.0:
+            # What went on after 100 % or 0 % was shown is an error of at least as much.
+            context.take("soc_error", 100.0 * one.beyond, ENERGY_FOR_CHARGE, hand.own("soc"),
+                         one.ended)  # fmt: skip
+            context.doubt("soc_span", one.ended)
+            return
         if _unjudged(context, ids, name, one):
             return
         legs[name] = one

@@ -26,7 +26,6 @@ from hil.certify.suites.timing import (
 __all__ = ["control", "respond", "turn"]
 
 WATCH_S = 60.0  # what has not happened by then has not happened (our choice)
-BEFORE_S = 3.0
 TAIL_S = 10.0  # over which the final value is taken
 REST_S = 300.0  # for coming to rest, or to a level, before it counts
 REACHED, BAND = 0.9, 0.02  # of rated power: GB/T 36547-2018, general knowledge

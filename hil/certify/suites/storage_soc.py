@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from hil.certify.procedure import Series
 from hil.certify.suites.hand import Hand
 
-__all__ = ["LEG_COLUMNS", "Count", "Leg", "is_at_end", "leg", "to_middle"]
+__all__ = ["LEG_COLUMNS", "Count", "Leg", "is_at_end", "leg", "possible", "to_middle"]
 
 LEG_COLUMNS = ("time_s", "power_kw", "energy_kwh", "soc")
 LOW, MIDDLE, HIGH = 0.3, 0.5, 0.7  # most tests start at about 50 % (a test procedure in use, B)
 FULL, EMPTY = 0.9, 0.1  # SOC of a device that does not show how much it can do (our choice)
+# An SOC further outside 0 to 1 than this is none (our choice).
+IMPOSSIBLE = 0.1
 # After this part of the capacity the SOC must have moved, or it says nothing (our choice).
 FIRST_PART, LEAST_MOVE = 0.05, 0.01
 STEP_S, FINE_S, STILL = 60.0, 10.0, 0.01  # STILL: of rated power between two looks
@@ -23,6 +25,9 @@ ENDED_FOR_S, GRACE_S = 60.0, 120.0
 # A leg that the device does not end is ended by us (our choice): at this many times the capacity
 # on its nameplate, or this long after the time that its capacity takes.
 MOST_CAPACITY, MOST_TIME, MORE_S = 1.25, 2.0, 3600.0
+# Nor is a device driven on that says it is full or empty: by this part of its capacity at the
+# most, twice the SOC error that it may have (our choice).
+BEYOND = 0.1
 
 
 @dataclass(slots=True)
@@ -33,6 +38,7 @@ class Leg:
     ----------
     ended : by the device itself (empty text), else why it counts for nothing
     bound : the device went on, we ended it
+    beyond : part of the capacity that went on at an SOC of 100 % or 0 %, where we ended it for that
     unfit : neither device nor order is to blame: it does not apply
     energy_kwh, error_kwh : at the meter, positive, and the half width of its error
     power_kw : at the end, positive into the grid
@@ -43,6 +49,7 @@ class Leg:
 
     ended: str = ""
     bound: bool = False
+    beyond: float = 0.0
     unfit: bool = False
     energy_kwh: float = 0.0
     error_kwh: float = 0.0
@@ -99,6 +106,7 @@ def leg(hand: Hand, series: Series, sign: float) -> Leg:
         return leg
     count, begun_s, idle_s = Count(hand, sign), hand.clock.now_s(), 0.0
     most_s = MOST_TIME * capacity / rated * 3600.0 + MORE_S
+    said_kwh: float | None = None  # counted when it said that it was full or empty
     moved_kw = rated  # since the look before; what moves is looked at more often
     while True:
         step_s = STEP_S if moved_kw < STILL * rated else FINE_S
@@ -111,9 +119,15 @@ def leg(hand: Hand, series: Series, sign: float) -> Leg:
         series.add(now_s, count.last.value, count.kwh, soc)
         leg.trace.append((now_s, count.kwh, soc))
         leg.obeyed = leg.obeyed or sign * count.last.value >= OBEYED * rated
+        at_end = soc >= 1.0 if sign < 0.0 else soc <= 0.0
+        said_kwh = None if not at_end else count.kwh if said_kwh is None else said_kwh
         idle = sign * count.last.value < ENDED * rated
         idle_s = idle_s + now_s - before_s if idle else 0.0
         if idle_s >= ENDED_FOR_S and now_s - begun_s >= GRACE_S:
+            break
+        if said_kwh is not None and count.kwh - said_kwh > BEYOND * capacity:
+            leg.beyond = (count.kwh - said_kwh) / capacity
+            leg.ended = f"it went on at an SOC of {100.0 * soc:.0f} %, we ended it"
             break
         if count.kwh > MOST_CAPACITY * capacity or now_s - begun_s > most_s:
             leg.ended, leg.bound = "the device did not end it by itself, we did", True
@@ -134,6 +148,11 @@ def is_at_end(hand: Hand, sign: float) -> bool:
     return soc >= FULL if sign < 0.0 else soc <= EMPTY
 
 
+def possible(soc: float) -> bool:
+    """Return whether a number can be an SOC at all: no register of something else."""
+    return -IMPOSSIBLE <= soc <= 1.0 + IMPOSSIBLE
+
+
 def to_middle(hand: Hand) -> None:
     """Bring the SOC to about 50 % where it is far from it; by counted energy at the most.
 
@@ -142,6 +161,9 @@ def to_middle(hand: Hand) -> None:
     if not hand.shows("soc"):
         return
     soc = hand.register("soc").value
+    if not possible(soc):
+        hand.context.note("what is shown as SOC is none; the test begins where the battery is")
+        return
     if LOW <= soc <= HIGH:
         return
     capacity = hand.capacity_kwh

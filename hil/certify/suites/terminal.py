@@ -26,6 +26,7 @@ COMMANDS = 1000
 OPEN, CLOSED = 0.0, 1.0
 PERCENTILE = 99
 SETTLE_S = 10.0
+NO_ROUND = "the map has no round that can be ordered and read"
 
 
 class _Terminal:
@@ -99,7 +100,7 @@ def _unlocked(act: Callable[[Context, _Terminal], None], *ids: str) -> Act:
             return
         if not terminal.rounds:
             for id in ids:
-                context.leave(id, "the map has no round that can be ordered and read")
+                context.leave(id, NO_ROUND)
             return
         try:
             terminal.close_all()
@@ -238,6 +239,9 @@ def _lockout(context: Context) -> None:
     terminal = _Terminal(context)
     if not context.subject.nameplate.get("protected", 0.0) > 0.0:
         context.leave("lockout", "the customer is not protected (protected of the nameplate)")
+        return
+    if not terminal.rounds:
+        context.leave("lockout", NO_ROUND)
         return
     obeyed = 0
     for number in terminal.rounds:
