@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .PHONY: demo test unpaced lint test-slow look verify-city conformance bench bench-logics bench-wire coverage
-.PHONY: lock clean help
+.PHONY: known-bad lock clean help
 
 help:
 	@echo "make demo         the 2027 summer peak, results in out/demo"
@@ -17,6 +17,7 @@ help:
 	@echo "make verify-city  peak, share of air conditioning and degree effect over ten seeds"
 	@echo "make bench        speed, each as a ratio within one run"
 	@echo "make bench-logics the logic: against simpler ones over 20 seeds, capability estimates (an hour)"
+	@echo "make known-bad    the certification suites on broken and good devices, ten seeds"
 	@echo "make conformance  what each device kind answers to each function, in out/conformance.csv"
 	@echo "make bench-wire   the wire: cost of a request, ten thousand devices (needs cc, libmodbus)"
 	@echo "make coverage     branch coverage, the devices once more as plain Python"
@@ -59,6 +60,10 @@ bench: $(STAMP)
 
 conformance: $(STAMP)
 	SUITWIN_CONFORMANCE=out/conformance.csv $(BIN)/pytest -q tests/witness/test_conformance_table.py
+
+# Every suite on every broken and good device, ten seeds (an hour or so on two cores).
+known-bad: $(STAMP)
+	$(BIN)/python -m hil.certify.broken --seeds 1-10
 
 bench-logics: $(STAMP)
 	$(BIN)/python benchmarks/logics.py --scenario summer-peak-2027 --seeds 1-20
