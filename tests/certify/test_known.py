@@ -103,13 +103,6 @@ def test_nothing_at_all_is_found_in_the_device_on_opender(seed: int) -> None:
     assert failures(lambda j: known_good(j, seed), suites, seed) == ()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({**BROKEN, **GOOD}))
-def test_the_whole_table_of_one_seed(name: str) -> None:
-    row = tried({**BROKEN, **GOOD}[name], 1)
-    assert row.right, row
-
-
 def test_a_wrong_finding_is_told_from_a_right_one() -> None:
     fault = Row("d", 1, "storage.soc_span", ("storage.soc_error",), ("storage.soc_error",))
     assert not fault.found
