@@ -6,8 +6,8 @@
 ==========================  =================================================================
 layer                       what lives there
 ==========================  =================================================================
-cli                         `hil serve | run | replay | poll | preflight | map | bench | certify | sign
-                            | verify-certificate | keys | record | fit`
+cli                         `hil serve | run | replay | poll | preflight | map | bench | certify |
+                            sign | verify-certificate | keys | record | fit`
 plugin                      fixtures and markers for other people's pytest suites
 certify                     suites for devices, emulated and real; evidence, signed certificates
 testbed                     simulation, registers, servers, clock and head-end put together
