@@ -29,7 +29,7 @@ demo: $(STAMP)
 
 # Runs on wall time come last and one after the other: nothing else may want the cores then.
 test: $(STAMP)
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint unpaced
+	@$(MAKE) --no-print-directory --jobs 2 lint unpaced
 	$(BIN)/pytest -m "paced and not slow and not bench" --timeout 400
 	@echo "left out: slow tests (make test-slow) and benchmarks (make bench)"
 
