@@ -193,10 +193,11 @@ def test_too_few_open_files_and_a_port_in_use_are_told_at_once(tmp_path: Path, m
             timeout=60, check=False,
         )  # fmt: skip
     assert done.returncode == 2, done.stderr
-    files, port_told = [x for x in done.stderr.splitlines() if x.startswith("error ")]
+    files, *ports = [x for x in done.stderr.splitlines() if x.startswith("error ")]
     assert "this machine: open files: 100 (hard 4096); allowed: " in files
     assert "(ulimit -n " in files
-    assert f":{port}: " in port_told
+    # Where each device has a port, others of the machine may be in use as well.
+    assert any(f":{port}: " in told for told in ports)
     assert "Traceback" not in done.stderr
     assert nothing_written(tmp_path)
 

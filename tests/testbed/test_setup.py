@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from hil.testbed.setup import beats
 from tests.testbed.conftest import Call
 from tests.testbed.world import new_port, ready
+from twin.record.exchange import Logic
 from twin.run import prepare
 from twin.scenario.build import Built
 from twin.scenario.files import find_scenario
@@ -22,7 +24,7 @@ def test_the_day_before_is_that_of_a_direct_run(
     """It is kept by what the scenario says, whatever carries the run."""
     seen: list[tuple[int, int]] = []
 
-    def stop(built: Built) -> Built:
+    def stop(built: Built, make: Callable[[], Logic] | None = None) -> Built:
         seen.append((built.world.grid_period_ms, built.world.tick_ms))
         raise KeyboardInterrupt
 

@@ -210,8 +210,10 @@ class LineOwners:
         known = np.isfinite(shares)
         common = np.array([np.median(s[k]) if k.any() else np.nan
                            for s, k in zip(shares, known, strict=True)])[:, None]  # fmt: skip
-        seen = np.where(known, shares / common, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        own = common * self.stock_h * np.where(known.any(axis=0), seen, 1.0)
+        whole = known & (common > 0.0)
+        scale = np.divide(shares, common, out=np.zeros_like(shares), where=whole).sum(axis=0)
+        seen = scale / np.maximum(whole.sum(axis=0), 1)
+        own = common * self.stock_h * np.where(whole.any(axis=0), seen, 1.0)
         stop = np.where(np.isfinite(own[:PERIODS]), own[:PERIODS], np.inf)
         start = np.where(np.isfinite(own[PERIODS:]), own[PERIODS:], -np.inf)
         return stop, np.minimum(start, stop)
