@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
-.PHONY: demo test unpaced lint test-slow look verify-city conformance bench bench-logics bench-wire coverage
+.PHONY: demo test unpaced paced-wire paced-short lint test-slow look verify-city conformance bench bench-logics bench-wire coverage
 .PHONY: known-bad lock clean help
 
 help:
@@ -27,11 +27,18 @@ help:
 demo: $(STAMP)
 	$(BIN)/twin run summer-peak-2027 --out out/demo
 
-# Runs on wall time come last and one after the other: nothing else may want the cores then.
+# Runs on wall time come last, when nothing else wants the cores: those over the whole wire take
+# turns of minutes in which they mostly wait, the short ones go beside them one after the other.
 test: $(STAMP)
 	@$(MAKE) --no-print-directory --jobs 2 lint unpaced
-	$(BIN)/pytest -m "paced and not slow and not bench" --timeout 400
+	@$(MAKE) --no-print-directory --jobs 2 paced-wire paced-short
 	@echo "left out: slow tests (make test-slow) and benchmarks (make bench)"
+
+paced-wire: $(STAMP)
+	$(BIN)/pytest -m "paced and not slow and not bench" --timeout 400 tests/wire
+
+paced-short: $(STAMP)
+	$(BIN)/pytest -m "paced and not slow and not bench" --timeout 400 --ignore tests/wire
 
 unpaced: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not bench and not paced"
