@@ -40,8 +40,9 @@ paced-wire: $(STAMP)
 paced-short: $(STAMP)
 	$(BIN)/pytest -m "paced and not slow and not bench" --timeout 400 --ignore tests/wire
 
+# Three workers on two cores: many tests wait for a device, a line or a guard.
 unpaced: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not bench and not paced"
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not bench and not paced"
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
