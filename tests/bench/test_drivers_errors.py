@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -16,7 +14,6 @@ from pydantic import TypeAdapter, ValidationError
 from hil.bench.drivers.accuracy import Accuracy
 from hil.bench.drivers.entries import InstrumentEntry, Words
 from hil.bench.drivers.opening import Means, instrument_problems, open_instrument
-from hil.bench.drivers.person_terminal import PersonTerminal
 from hil.bench.drivers.reach import Course, Reach
 from hil.bench.errors import Forbidden
 from hil.bench.roles import (
@@ -25,7 +22,6 @@ from hil.bench.roles import (
     InstrumentRefused,
     InstrumentSilent,
     Meter,
-    NobodyAnswered,
     Relay,
 )
 from tests.bench.boxes import (
@@ -320,48 +316,6 @@ def test_a_relay_on_a_dry_bench_is_not_moved() -> None:
     with relay(registers, means) as opened, pytest.raises(Forbidden, match="coil 4 = 0"):
         opened.switch(False)
     assert registers.written == []
-
-
-# -- a person --------------------------------------------------------------------------------------
-
-
-@contextmanager
-def terminal(
-    answers: bytes, timeout_s: float = 0.2
-) -> Iterator[tuple[PersonTerminal, io.StringIO]]:
-    reading, writing = os.pipe()
-    os.write(writing, answers)
-    shown = io.StringIO()
-    try:
-        yield PersonTerminal("tester", reading, shown, timeout_s), shown
-    finally:
-        os.close(writing)
-        os.close(reading)
-
-
-def test_nobody_answers_in_time() -> None:
-    with terminal(b"") as (person, _), pytest.raises(NobodyAnswered, match=r"within 0\.2 s"):
-        person.confirm("ready?")
-
-
-def test_nonsense_is_asked_again_a_few_times() -> None:
-    with terminal("嗯\n是\n".encode()) as (person, shown):
-        assert person.confirm("ready?")
-        assert shown.getvalue().count("ready?") == 2
-    with terminal(b"maybe\n" * 9) as (person, _), pytest.raises(NobodyAnswered, match="no yes"):
-        person.confirm("ready?")
-    answers = b"inf\nnan\nten\n\n1e400\n"
-    with terminal(answers) as (person, _), pytest.raises(NobodyAnswered, match="no number"):
-        person.number("power", "kW")
-
-
-def test_a_terminal_that_has_gone() -> None:
-    reading, writing = os.pipe()
-    os.close(writing)
-    person = PersonTerminal("tester", reading, io.StringIO(), 5.0)
-    with pytest.raises(NobodyAnswered, match="nobody is there"):
-        person.number("power", "kW")
-    os.close(reading)
 
 
 # -- the bench file --------------------------------------------------------------------------------
