@@ -69,7 +69,7 @@ bench: $(STAMP)
 conformance: $(STAMP)
 	SUITWIN_CONFORMANCE=out/conformance.csv $(BIN)/pytest -q tests/witness/test_conformance_table.py
 
-# Every suite on every broken and good device, ten seeds (an hour or so on two cores).
+# Every suite on every broken and good device, ten seeds (hours).
 known-bad: $(STAMP)
 	$(BIN)/python -m hil.certify.broken --seeds 1-10
 
