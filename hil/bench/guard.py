@@ -260,6 +260,7 @@ class Guard:
             for name in names - set(self.proofs):
                 text = "the guard is still at it; the journal says what became of it"
                 self.proofs[name] = Proof(name, False, {}, text)
+            self._await_end(within_s)
         except GuardLost:
             self._prove_alone()
 
@@ -282,6 +283,12 @@ class Guard:
             else:
                 self.journal.record("note", device.name, text="safe state not taken", why=text)
         return taken
+
+    def _await_end(self, within_s: float) -> None:
+        """Wait until the guard has written its last word, so that the journal can be sealed."""
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(within_s)
 
     def _prove_alone(self) -> None:
         """Read back without a guard."""
