@@ -25,6 +25,9 @@ STEPS = (
 # Enough for a map; SunSpec tables are long, and every register is read each time.
 SHORT = ((0.0, 40), (0.6, 300), (-1.0, 500), (0.0, 60), (0.5, 300), (-0.4, 200))
 
+# Of rating per second: slow enough for a ramp to show in samples of one second.
+SLOW_RAMP = 0.5
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -45,6 +48,8 @@ def recording_text(map_name: str, every_s: int) -> tuple[str, Truth]:
         tempfile.TemporaryDirectory() as folder,
         Stage("storage", one, seed=SEED, state={"soc": 0.6}) as stage,
     ):
+        assert isinstance(stage.kind, Storage)
+        stage.kind.constants[battery.RAMP] = SLOW_RAMP
         path = Path(folder) / "rec.csv"
         file = RecordingFile(path)
         steps = SHORT if "sunspec" in map_name else STEPS

@@ -251,6 +251,16 @@ def test_form_dead_time_and_speed_are_told_apart(shape: str, dead_s: float, spee
     assert abs(found.figures[1].value - speed) <= 3.0 * found.figures[1].plus_minus
 
 
+def test_samples_of_one_moment_are_no_finer_sampling() -> None:
+    orders, power = _answer("ramp", 0.0, 1e4, 1.0)
+    coarse = dataclasses.replace(power, time_s=np.floor(power.time_s / 7.0) * 7.0)
+    found = response_of(orders, coarse)
+    assert found.sampling_s == pytest.approx(7.0)
+    assert not found.figures[1].told
+    same = dataclasses.replace(power, time_s=np.zeros(len(power.time_s)))
+    assert response_of(orders, same).form == ""
+
+
 def test_a_ramp_faster_than_the_sampling_is_not_told() -> None:
     found = response_of(*_answer("ramp", 0.0, 1e4, 1.0))
     assert not found.figures[1].told

@@ -149,12 +149,14 @@ class Platform(BaseLogic):
 
         From shortly before an order until everything is given back, what it commands is read
         each minute: the flexible kinds, meters while it is in force, terminals for a rigid one;
-        and the stations while a branch of the network is near its rating.
+        and the stations while a branch of the network is near its rating. The flexible kinds are
+        read as well when a table of what they can give is due.
         """
         always = {"city"}
         near = [o for o in self.book.live() if now_ms >= o.start_ms - CLOSE_MS]
         near = [o for o in near if now_ms < Response.end_of(o)]
-        if near or self.response.acting or self.flexible.acting:
+        due = self.adjustable.due(now_ms, self._alert(now_ms))
+        if near or due or self.response.acting or self.flexible.acting:
             always |= set(FLEXIBLE)
         if any(o.start_ms <= now_ms for o in near):
             always.add("meter")

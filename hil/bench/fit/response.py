@@ -66,7 +66,7 @@ def response_of(orders: Orders, power: Quantity) -> Response:
         none = (Figure("delay_s", "s", math.nan, math.nan, why),
                 Figure("ramp_kw_s", "kW/s", math.nan, math.nan, why))  # fmt: skip
         return Response("", none, math.nan, math.nan, 0, math.nan)
-    sampling = float(np.median([s.time_s[1] - s.time_s[0] for s in steps]))
+    sampling = float(np.median([np.diff(np.unique(s.time_s))[0] for s in steps]))
     size = max(abs(s.to_kw - s.from_kw) for s in steps)
     under_way = sum(_under_way(s) for s in steps)
     ramp = _solve(steps, _ramped, (size / 2.0, size / 10.0, size / 60.0))
@@ -98,7 +98,7 @@ def _steps(orders: Orders, power: Quantity) -> Iterator[_Step]:
         after = np.flatnonzero(
             (time_s > start_s) & (time_s <= min(end_s, start_s + WINDOW_S))
         )  # fmt: skip
-        if len(before) == 0 or len(after) < LEAST_SAMPLES:
+        if len(before) == 0 or len(np.unique(time_s[after])) < LEAST_SAMPLES:
             continue
         start_kw, reached_kw = float(value[before[-1]]), float(np.median(value[after[-3:]]))
         way = reached_kw - start_kw

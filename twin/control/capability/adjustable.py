@@ -75,6 +75,10 @@ class Adjustable:
             return None
         return self.call.run(now_ms, mine[0] if mine else None)
 
+    def due(self, now_ms: int, alert: bool) -> bool:
+        """Return whether the table of groups is due; `alert` where an order is known."""
+        return bool(self.capability.kinds) and now_ms % (QUARTER_MS if alert else HOUR_MS) == 0
+
     def report(
         self, now_ms: int, notices: Sequence[Notice], alert: bool
     ) -> dict[str, Mapping[str, NDArray[np.generic]]]:
@@ -82,7 +86,7 @@ class Adjustable:
         out: dict[str, Mapping[str, NDArray[np.generic]]] = {}
         if not self.capability.kinds:
             return out
-        if now_ms % (QUARTER_MS if alert else HOUR_MS) == 0:
+        if self.due(now_ms, alert):
             out["capability"] = self.rows.table(now_ms)
         news = [n.order for n in notices if n.kind is NoticeKind.ORDER]
         if news:
