@@ -13,10 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
-from twin.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from twin.clock import HOUR_MS, MINUTE_MS
 from twin.control.capability.sustained import HORIZONS_MIN, LEAD_MS
 from twin.control.platform import Platform
 from twin.engine.simulation import Simulation
@@ -25,6 +24,7 @@ from twin.scenario.branches import recorder_of
 from twin.scenario.build import Built, build, calibrated
 from twin.scenario.files import check_draft, find_scenario, read_draft
 from twin.scenario.timetable import notice_entry
+from twin.scenario.warm_start import warmed
 from twin.verify.flexibility import Held, held_by_kind, summary
 
 # Three of the eleven districts, for a quick look: some 3 100 devices in groups of a few each.
@@ -37,7 +37,7 @@ def prepared(name: str, part: bool, seed: int) -> Built:
     path = find_scenario(name)
     where = (DISTRICTS,) if part else ()
     changes = (*where, 'start="00:00"', 'end="24:00"', "orders=[]", f"seed={seed}")
-    return calibrated(build(check_draft(read_draft(path, changes)), path))
+    return warmed(calibrated(build(check_draft(read_draft(path, changes)), path)), Platform)
 
 
 def question(now_ms: int, horizon_min: int, form: OrderForm) -> Order:
@@ -58,20 +58,17 @@ def called(built: Built, run: Simulation, order: Order) -> Simulation:
     return fork
 
 
-def watched(built: Built) -> Simulation:
-    """Return the undisturbed run at midnight under a platform that has watched for a day."""
-    world = replace(built.world, start_ms=-DAY_MS, timeline=())
-    run = replace(built, world=world, warm=None).start(Platform())
-    run.begin(-DAY_MS)
+def begun(built: Built) -> Simulation:
+    """Return the undisturbed run at midnight under a platform that has watched the day before."""
+    run = built.start(Platform())
     run.grid = None
     recorder_of(run).stop_supervision()
-    run.run(0)
     return run
 
 
 def day(built: Built, hours: list[int], found: Found) -> None:
     """Ask at each of `hours` and add what was held to `found`."""
-    run = watched(built)
+    run = begun(built)
     base = recorder_of(run).history
     open_calls: list[tuple[Order, Simulation]] = []
     for now_ms in [h * HOUR_MS for h in hours] + [built.world.end_ms]:

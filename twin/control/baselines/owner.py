@@ -141,7 +141,7 @@ class StorageOwners:
         window = self.reading.charge[own]
         held[~window] = np.nan  # the next window may be run at another power
         if window.any():
-            self._learn_share(own, power_kw, soc, seen & window)
+            self._learn_share(own, power_kw, soc, seen & window, passed)
             spread = np.where(window, self._spread_kw(own, memory["soc"]), 0.0)
             first = charging & np.isnan(held) & (spread > weak)
             if first.any():
@@ -166,15 +166,20 @@ class StorageOwners:
         memory["soc"] = np.where(seen, soc, then)
 
     def _learn_share(
-        self, own: NDArray[np.int64], power_kw: Floats, soc: Floats, seen: NDArray[np.bool_]
-    ) -> None:
-        """Note what share of the window an owner took whose battery has just become full."""
+        self, own: NDArray[np.int64], power_kw: Floats, soc: Floats, seen: NDArray[np.bool_],
+        passed_ms: int,
+    ) -> None:  # fmt: skip
+        """Note what share of the window an owner took whose battery has just become full.
+
+        It became so at some time since the last look, `passed_ms` ago: half of that on average.
+        """
         memory = self.memory
         ends = seen & (memory["power_kw"] < -0.05 * self.rated_kw)
         ends &= (power_kw > -0.05 * self.rated_kw) & (soc > memory["full"] - 0.05)
         if ends.any():
-            took_h = self.reading.since_min[own] / 60.0
-            share = took_h / np.maximum(took_h + self.reading.left_h[own], 0.1)
+            whole_h = self.reading.since_min[own] / 60.0 + self.reading.left_h[own]
+            took_h = self.reading.since_min[own] / 60.0 - 0.5 * (passed_ms - MINUTE_MS) / HOUR_MS
+            share = took_h / np.maximum(whole_h, 0.1)
             memory["share"] = np.where(ends, np.clip(share, LEAST_SHARE, 1.0), memory["share"])
 
     def _learn_haste(self, minute: int, power_kw: Floats, seen: NDArray[np.bool_]) -> None:

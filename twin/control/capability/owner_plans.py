@@ -9,13 +9,15 @@ of one use drew at this time. Learned while nobody commands; what was never seen
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.clock import MINUTE_MS, minute_of_day
+from twin.clock import DAY_MS, MINUTE_MS, minute_of_day
 from twin.control.baselines.lines import LineOwners
+from twin.control.capability.metered_days import unusual_share
 from twin.control.supervision.fleet import Supervision
 from twin.record.exchange import Calendar, Inventory
 from twin.record.table import Table
@@ -24,6 +26,8 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 QUARTERS = 96
+QUARTER_MS = DAY_MS // QUARTERS
+DAYS = 2  # today is written, yesterday is read
 HOURS = 24
 USES = {"charging": 3, "aircon": 5}  # of stations and buildings
 KEPT = ("icestore", "hydrogen", "swap")  # kinds of which each hour of the day is kept
@@ -53,8 +57,18 @@ class OwnerPlans:
                 columns = inventory.kinds[kind].columns
                 self.use[kind] = np.clip(columns.i8("use"), 0, uses - 1)
                 self.rated_kw[kind] = columns.f8("rated_kw")
-                day = np.full((uses, QUARTERS), np.nan)
-                self.memory[kind] = Table((), 0, {"day": day})
+                extra = {
+                    "days": np.full((DAYS, QUARTERS, uses), np.nan),
+                    "quarter": np.full(1, np.iinfo(np.int64).min),
+                    "readings": np.zeros(1, np.int64),
+                }
+                self.memory[kind] = Table((), 0, extra)
+        self.unusual: dict[str, Floats] = {}
+        if "charging" in self.use:
+            args = inventory, calendar, "charging", self.use["charging"], USES["charging"]
+            unusual = unusual_share(*args)
+            if unusual is not None:
+                self.unusual["charging"] = unusual
 
     def tables(self) -> dict[str, Table]:
         """Return everything that evolves."""
@@ -88,13 +102,20 @@ class OwnerPlans:
             np.copyto(known, news, where=seen & np.isfinite(news))
 
     def _learn_day(self, kind: str, now_ms: int, demand_kw: Floats, seen: Flags) -> None:
-        """Note what devices of each use draw for their rating at this time of day."""
+        """Add to the mean of this quarter what devices of each use draw for their rating."""
         seen = seen & np.isfinite(demand_kw)
-        day, use = self.memory[kind]["day"], self.use[kind][seen]
+        table, use = self.memory[kind], self.use[kind][seen]
         total = np.bincount(use, demand_kw[seen], USES[kind])
         rated = np.bincount(use, self.rated_kw[kind][seen], USES[kind])
-        quarter = minute_of_day(now_ms - MINUTE_MS) // 15
-        day[:, quarter] = np.where(rated > 0.0, total / np.maximum(rated, 1e-9), day[:, quarter])
+        share = np.where(rated > 0.0, total / np.maximum(rated, 1e-9), np.nan)
+        number = (now_ms - MINUTE_MS) // QUARTER_MS
+        mean = table["days"][number // QUARTERS % DAYS, number % QUARTERS]
+        if table["quarter"][0] != number:
+            table["quarter"], table["readings"] = number, 0
+            mean[:] = np.nan
+        table["readings"] += 1
+        step = (share - mean) / table["readings"]
+        mean[:] = np.where(np.isnan(step), np.where(np.isnan(mean), share, mean), mean + step)
 
     # -- what follows --------------------------------------------------------------------------
 
@@ -104,8 +125,23 @@ class OwnerPlans:
         return row
 
     def drawn_share(self, kind: str, at_ms: int) -> Floats:
-        """Return float64[uses], what devices of `kind` draw for their rating at `at_ms`."""
-        return self.memory[kind]["day"][:, minute_of_day(at_ms) // 15]
+        """Return float64[uses], what devices of `kind` drew for their rating a day before `at_ms`.
+
+        Between the middles of two quarters on a straight line; where metered days tell what was
+        not usual about that day, without it.
+        """
+        days = self.memory[kind]["days"]
+        place = (at_ms - DAY_MS) / QUARTER_MS - 0.5
+        number = math.floor(place)
+        pair = number, number + 1
+        before, after = (days[n // QUARTERS % DAYS, n % QUARTERS] for n in pair)
+        if kind in self.unusual and 0 <= at_ms < DAY_MS:
+            more = self.unusual[kind]
+            before, after = before + more[pair[0] % QUARTERS], after + more[pair[1] % QUARTERS]
+        between = before + (place - number) * (after - before)
+        known = np.where(np.isnan(before), after, before)
+        share: Floats = np.where(np.isnan(between), known, between)
+        return np.maximum(share, 0.0)
 
 
 __all__ = ["OwnerPlans"]

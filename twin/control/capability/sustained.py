@@ -137,7 +137,6 @@ class Capability:
             return holding.ice(watch, self._learned(kind, points, watch.or_zero("melt_kw")), window)
         if kind == "charging":
             waits = column.i8("use") == flex.WAITS
-            # A day ago: what is read now is the minute before, and written over that quarter.
             share = [plans.drawn_share(kind, at) for at in (now_ms, *points)]
             up = holding.chargers(watch, waits, plans.use[kind], share, window)
             feed = holding.vehicles_feed(watch, plans.use[kind], len(share[0]), window)
@@ -158,11 +157,11 @@ class Capability:
     def _still_open(self, now_ms: int, points: list[int]) -> Floats:
         """Return what part of its present cooling each building will draw, 1 at the most.
 
-        Of those of one use some will close: what the use drew at that time of day over what it
+        Of those of one use some will close: what the use drew at that time a day ago over what it
         drew at this one.
         """
         plans, part = self.plans, np.zeros(len(self.plans.drawn_share("aircon", now_ms)))
-        now = plans.drawn_share("aircon", now_ms - MINUTE_MS)
+        now = plans.drawn_share("aircon", now_ms)
         for at_ms in points:
             ratio = plans.drawn_share("aircon", at_ms) / np.maximum(now, 1e-6)
             part += np.where(np.isfinite(ratio), np.clip(ratio, 0.0, 1.0), 1.0)

@@ -57,6 +57,7 @@ class Numbers:
     delivered_kw: float = 0.0
     capability_kw: float = 0.0
     short_kw: float = 0.0
+    missing_kw: float = 0.0
     building_kw: float = 0.0
 
 
@@ -279,7 +280,8 @@ class Response:
                 part = None
                 self._clear(now_ms, order, min(debt / max(fast, 1e-6), 1.0), fleet)
             if now_ms >= order.full_by_ms - LEAD_MS:
-                error = numbers.target_kw - numbers.delivered_kw
+                # What batteries could not do is no error of the baseline: it is not summed up.
+                error = numbers.target_kw - numbers.delivered_kw - numbers.missing_kw
                 most = MOST_CORRECTION * asked
                 numbers.correction_kw = float(
                     np.clip(numbers.correction_kw + INTEGRAL * error, -most, most)
@@ -299,14 +301,14 @@ class Response:
             weight = self._relief("storage")
             writes, missing = levers.batteries(now_ms, base + need, use, fleet, weight)
             out += writes
-            numbers.short_kw = max(missing, 0.0)
+            numbers.missing_kw, numbers.short_kw = missing, max(missing, 0.0)
             numbers.safe_kwh -= max(self.cut_kw.get("storage", 0.0), 0.0) / 60.0
             step = 0.2 * missing / max(slow, 1e-6)
-            numbers.boost = float(np.clip(0.98 * numbers.boost + step, -0.5, 1.0))
+            numbers.boost = float(np.clip(0.98 * numbers.boost + step, -1.0, 1.0))
         else:
             numbers.short_kw = max(target - numbers.delivered_kw, 0.0)
             step = 0.2 * (target - numbers.delivered_kw) / max(slow, 1e-6)
-            numbers.boost = float(np.clip(numbers.boost + step, -0.5, 1.0))
+            numbers.boost = float(np.clip(numbers.boost + step, -1.0, 1.0))
         return out
 
     def _clear(self, now_ms: int, order: Order, storage_part: float, fleet: Supervision) -> None:
