@@ -21,9 +21,9 @@ from twin.errors import InputProblems, Problem
 
 __all__ = ["Entry", "EntryKind", "Journal", "NoJournal", "read_journal"]
 
-EntryKind = Literal["write", "answer", "limit_cut", "safe_state", "read_back", "note"]
+EntryKind = Literal["write", "raw", "answer", "limit_cut", "safe_state", "read_back", "note"]
 # Kinds that must be on the disk before anything else happens.
-DURABLE = ("write", "safe_state", "read_back")
+DURABLE = ("write", "raw", "safe_state", "read_back")
 Entry = Mapping[str, Any]
 
 
@@ -38,6 +38,7 @@ class Journal:
                ``value``, ``wanted``, ``unit``, ``at_s`` (the device's clock); of a
                set-point ``setpoint``, ``ordered`` in the twin's unit, and ``at_twin``:
                the same at the twin's size
+    raw        bytes about to be sent that no driver made: ``hex``
     answer     what became of write ``of``: ``outcome``, ``code``, ``error``
     limit_cut  ``wanted`` became ``value`` by ``rule``
     safe_state the device is told its safe state, because of ``reason``

@@ -90,3 +90,7 @@ class Subject:
         """The power meter at its terminals, where there is one."""
         found = self.instruments.get("meter")
         return found if isinstance(found, Meter) else None
+
+    def note_raw(self, data: bytes) -> None:
+        """Journal bytes of a procedure's own before they are sent."""
+        self.device.journal.record("raw", self.name, hex=data.hex())

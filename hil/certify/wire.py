@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -49,10 +50,13 @@ class Talk:
     ----------
     spec : where; nobody else may have a serial line open
     frames : where every frame goes
+    before : is told what is about to be sent
     """
 
-    def __init__(self, spec: LineSpec, frames: FrameLog) -> None:
-        self.spec, self.frames = spec, frames
+    def __init__(
+        self, spec: LineSpec, frames: FrameLog, before: Callable[[bytes], None] | None = None
+    ) -> None:
+        self.spec, self.frames, self._before = spec, frames, before
         self.tid = 0
         self._held = b""
         self._port: serial.Serial | None = None
@@ -106,6 +110,8 @@ class Talk:
         for number, piece in enumerate(pieces):
             if number > 0 and pause_s > 0.0:
                 time.sleep(pause_s)
+            if self._before is not None:
+                self._before(piece)
             if self._port is not None:
                 self._port.write(piece)
             elif self._socket is not None:

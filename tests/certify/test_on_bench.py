@@ -73,6 +73,9 @@ def test_hardware_is_certified_under_guard(battery: Stage, tmp_path: Path) -> No
     assert read_record(out / "record.json") == record
     said = [(e["by"], e["entry"]) for e in read_journal(out / "journal.jsonl")]
     assert ("guard", "read_back") in said
+    # What a procedure sends by itself is on the disk as well: each frame that went out is there.
+    raw = [e["hex"] for e in read_journal(out / "journal.jsonl") if e["entry"] == "raw"]
+    assert len(raw) > 0
 
 
 def test_a_bench_without_emergency_stop_is_only_read(battery: Stage, tmp_path: Path) -> None:

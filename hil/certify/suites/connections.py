@@ -47,7 +47,7 @@ def _clients(c: Context) -> None:
         talks = [stack.enter_context(calm_talk(c.subject))]
         for _ in range(CLIENTS - 1):
             try:
-                talks.append(stack.enter_context(Talk(spec, c.subject.frames)))
+                talks.append(stack.enter_context(Talk(spec, c.subject.frames, c.subject.note_raw)))
             except LineDown:
                 break
         served = sum(_answered(talk, read.pdu) for talk in talks)
@@ -73,7 +73,7 @@ def _fresh(c: Context) -> None:
     for _ in range(FRESH):
         time.sleep(PAUSE_S)
         try:
-            with Talk(spec, c.subject.frames) as talk:
+            with Talk(spec, c.subject.frames, c.subject.note_raw) as talk:
                 lost += not talk.ask(read.pdu)
         except LineDown:
             lost += 1

@@ -90,7 +90,7 @@ def calm_talk(subject: Subject) -> Talk:
     subject.device.line.close()
     read, end_s = good_read(subject.map), time.monotonic() + SETTLE_S
     while True:
-        talk = Talk(subject.spec, subject.frames)
+        talk = Talk(subject.spec, subject.frames, subject.note_raw)
         while time.monotonic() < end_s:
             got = talk.ask(read.pdu)
             if got == b"":

@@ -104,7 +104,7 @@ def _control(c: Context) -> None:
     for _ in range(CONTROLS):
         begun_s = time.monotonic()
         try:
-            with Talk(spec, c.subject.frames) as talk:
+            with Talk(spec, c.subject.frames, c.subject.note_raw) as talk:
                 lost += sum(not read.answered_by(talk.ask(read.pdu)) for _ in range(2))
         except LineDown:
             lost += 2
@@ -151,13 +151,18 @@ def _stream_case(c: Context, case: Case, id: str) -> None:
     subject.device.journal.record("note", subject.name, text=f"robustness case {case.number}")
     subject.device.line.close()
 
+    def tap(sent: bool, data: bytes) -> None:
+        if sent:
+            subject.note_raw(data)
+        subject.frames.add(spec.place, sent, data)
+
     def attack() -> list[Finding]:
         try:
             return run(
                 target.address, target.port, target.unit, target=target, numbers=[case.number],
                 watch=[(3, target.setting, 1)] if _watched(subject, target) else (),
                 patience_s=max(LEAST_PATIENCE_S, spec.timeout_s),
-                tap=lambda sent, data: subject.frames.add(spec.place, sent, data),
+                tap=tap,
             )  # fmt: skip
         except ConnectionError as error:
             raise BenchError(str(error)) from None

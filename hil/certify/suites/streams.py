@@ -95,7 +95,7 @@ def _half(c: Context) -> None:
     read, spec = good_read(c.subject.map), c.subject.spec
     if spec is None:
         return
-    with calm_talk(c.subject) as talk, Talk(spec, c.subject.frames) as held:
+    with calm_talk(c.subject) as talk, Talk(spec, c.subject.frames, c.subject.note_raw) as held:
         if not any(held.ask(read.pdu) for _ in range(TRIES)):
             c.leave("half_request", "the device does not serve a second client")
             return

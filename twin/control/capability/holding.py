@@ -122,9 +122,9 @@ def chargers(
 
     Left alone, those connected finish one after the other, and so many come as came at that
     time of day when it was seen last: what the group drew then, less what was left of those it
-    had at this time. Limited to the least that keeps all promises, who is
-    there stays at his least, and who comes begins at the least of his group. Where drivers
-    wait there is nothing to defer.
+    had at this time. Limited to the least that keeps all promises, who is there stays at his
+    least, and who comes begins at the least of his group. Where drivers wait there is nothing
+    to defer.
 
     Parameters
     ----------
@@ -136,8 +136,9 @@ def chargers(
     free, least = watch.or_zero("demand_free_kw"), watch.or_zero("minimum_kw")
     need = watch.or_zero("energy_needed_kwh") / CHARGER_EFFICIENCY
     rated, frees, leasts = (np.bincount(use, x, groups) for x in (watch.rated_kw, free, least))
-    slower = np.clip(leasts / np.maximum(frees, 1e-6), 0.0, 1.0)
-    # The few vehicles of a station do not finish at random: a half is done when half is in.
+    # The few vehicles of a station do not finish at random: a half is done when half is in. Who
+    # comes has all of it before him, and needs twice the least of those who are there.
+    slower = np.clip(2.0 * leasts / np.maximum(frees, 1e-6), 0.0, 1.0)
     own_h = 2.0 * np.clip(need / np.maximum(free, 1e-6), 0.1, 12.0)
     total = np.zeros(watch.n)
     had = drawn_share[0]
