@@ -136,9 +136,8 @@ def chargers(
     free, least = watch.or_zero("demand_free_kw"), watch.or_zero("minimum_kw")
     need = watch.or_zero("energy_needed_kwh") / CHARGER_EFFICIENCY
     rated, frees, leasts = (np.bincount(use, x, groups) for x in (watch.rated_kw, free, least))
-    # The few vehicles of a station do not finish at random: a half is done when half is in. Who
-    # comes has all of it before him, and needs twice the least of those who are there.
-    slower = np.clip(2.0 * leasts / np.maximum(frees, 1e-6), 0.0, 1.0)
+    slower = np.clip(leasts / np.maximum(frees, 1e-6), 0.0, 1.0)
+    # The few vehicles of a station do not finish at random: a half is done when half is in.
     own_h = 2.0 * np.clip(need / np.maximum(free, 1e-6), 0.1, 12.0)
     total = np.zeros(watch.n)
     had = drawn_share[0]
