@@ -192,3 +192,13 @@ def test_impossible_order_gives_what_there_is(before, base: np.ndarray) -> None:
     means = quarters(base[: len(demand)] - demand, FULL, END)
     assert means.min() >= 15.0
     assert reports[minutes(FULL) + 5].figures["capability_mw"] < 100.0
+
+
+def test_what_batteries_cannot_do_is_not_summed_up(before) -> None:  # type: ignore[no-untyped-def]
+    """Far beyond everything there is: the shortfall is told, and no correction is wound up."""
+    city, logic = before[0].fork(), platform()
+    logic.load(before[1])
+    run(city, logic, END - 5 * MINUTE_MS, [Notice(NOTICE, NoticeKind.ORDER, order(200.0))])
+    numbers = logic.response.numbers
+    assert numbers.short_kw > 50_000.0
+    assert abs(numbers.correction_kw) < 0.02 * 200_000.0
