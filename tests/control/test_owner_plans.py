@@ -10,7 +10,6 @@ import pytest
 from fakecity import make_calendar, make_inventory
 
 from twin.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from twin.control.baselines.owner import StorageOwners
 from twin.control.capability.metered_days import unusual_share
 from twin.control.capability.owner_plans import OwnerPlans
 from twin.record.columns import Columns
@@ -119,25 +118,3 @@ def test_plans_take_out_what_was_unusual() -> None:
     watched(plans, inventory, 0, DAY_MS, 1.0)
     told = plans.drawn_share("charging", DAY_MS + 12 * HOUR_MS + QUARTER_MS // 2)[use]
     assert told == pytest.approx(curve(12 * HOUR_MS), abs=0.005)
-
-
-# -- batteries' owners -----------------------------------------------------------------------------
-
-
-def test_the_end_of_charging_lies_in_the_middle_of_two_looks() -> None:
-    """Of a window of two hours, full between minute 95 and 100: 97.5 in the mean."""
-    tariff = np.ones(1440, np.int64)
-    tariff[12 * 60 : 14 * 60] = 0
-    tariff[14 * 60 : 16 * 60] = 2
-    columns = Columns({"rated_kw": np.array([500.0]), "capacity_kwh": np.array([1000.0])}, 1)
-    owners = StorageOwners(columns, tariff)
-    first = int(np.flatnonzero(owners.reading.charge)[-1]) - 119
-    for minute in [*range(25), *range(25, 105, 5)]:  # as `due` has it
-        now_ms = (first + minute) * MINUTE_MS
-        charging = 0 < minute <= 95
-        soc = min(0.5 + 0.4 * minute / 95.0, 0.9)
-        power = np.array([-200.0 if charging else 0.0])
-        owners.observe(now_ms, power, np.array([soc]), np.array([True]))
-    whole_min = owners.reading.since_min[first + 60] + owners.reading.left_h[first + 60] * 60.0
-    since = float(owners.reading.since_min[first + 99])
-    assert owners.memory["share"][0] == pytest.approx((since - 2.0) / whole_min, abs=0.004)

@@ -118,6 +118,8 @@ class Habits:
         if owners is None:
             return
         soc = watch.get("soc")
+        if "charge_limit_kw" in watch.index:
+            owners.learn_taper(soc, watch.get("charge_limit_kw"))
         if not seen.all() or owners.due(now_ms):
             owners.observe(now_ms, watch.get("power_kw"), soc, seen)
         counters = ("charged_today_kwh", "discharged_today_kwh")

@@ -36,6 +36,8 @@ MARK_MS = 15 * MINUTE_MS  # between two looks at the counters
 STANDING = 0.015  # of the rating: auxiliaries and no-load loss while running (general knowledge)
 LEAST_MOVED = 0.005  # of SOC; less is lost in a reading's resolution (assumed)
 FULLEST = 0.9  # quantile of the fleet's highest SOC that all are expected to reach (assumed)
+NEAR_FULL = 0.1  # below the fullest SOC seen, within which charging power falls for want of room
+OF_LIMIT = 0.05  # of the rating: so near to all or nothing a limit tells no slope (both assumed)
 LEAST_SHARE = 0.2  # of a window that charging takes at the least (assumed)
 
 
@@ -86,7 +88,8 @@ class StorageOwners:
     (``out_``) energy and SOC that went with it, from which the working capacity is learned,
     ``per_in`` and ``per_out`` that capacity [kWh AC], ``mark_`` the readings it is learned from,
     ``hasty`` 1 for owners seen to discharge at full power where others spread over the dear
-    hours, ``share`` of a window that an owner was seen to take to fill up (NaN: not seen).
+    hours, ``share`` of a window that an owner was seen to take to fill up (NaN: not seen),
+    ``knee`` and ``top`` the SOC above which charging power falls, and where it would be 0 (NaN).
     """
 
     def __init__(self, columns: Columns, tariff_period: NDArray[np.int64]) -> None:
@@ -96,6 +99,7 @@ class StorageOwners:
             (
                 "soc", "power_kw", "charge_kw", "full", "empty", "mark_soc", "mark_in", "mark_out",
                 "in_kwh", "in_soc", "out_kwh", "out_soc", "hasty", "per_in", "per_out", "share",
+                "knee", "top",
             ),
             columns.n,
             {
@@ -105,7 +109,7 @@ class StorageOwners:
             },
         )  # fmt: skip
         self.memory["soc"] = 0.5
-        for name in ("mark_soc", "charge_kw", "share"):
+        for name in ("mark_soc", "charge_kw", "share", "knee", "top"):
             self.memory[name] = np.nan
         self._weigh_capacity()
         self.memory["full"], self.memory["empty"] = SOC_FULL, SOC_EMPTY
@@ -194,6 +198,20 @@ class StorageOwners:
         full = power_kw > 0.5 * (even + self.rated_kw)
         np.copyto(memory["hasty"], full, where=tells, casting="unsafe")
 
+    def learn_taper(self, soc: Floats, limit_kw: Floats) -> None:
+        """Learn how charging power falls towards the top from what batteries say they can take.
+
+        On a straight line from the highest SOC at which all of the rating was still possible.
+        """
+        memory, part = self.memory, limit_kw / self.rated_kw
+        high = soc > memory["full"] - NEAR_FULL
+        whole_part = high & (part >= 1.0 - OF_LIMIT)
+        memory["knee"] = np.where(whole_part, np.fmax(memory["knee"], soc), memory["knee"])
+        above = soc - memory["knee"]
+        falls = high & (part > OF_LIMIT) & (part < 1.0 - OF_LIMIT) & (above > LEAST_MOVED)
+        top = memory["knee"] + above / np.maximum(1.0 - part, OF_LIMIT)
+        memory["top"] = np.where(falls, top, memory["top"])
+
     def learn_capacity(self, soc: Floats, charged_kwh: Floats, discharged_kwh: Floats) -> None:
         """Learn the working capacity from the day's counters and the SOC that went with them.
 
@@ -251,6 +269,13 @@ class StorageOwners:
         room_kwh = np.maximum(self.memory["full"] - soc, 0.0) * self.per_soc_kwh("in")
         return np.asarray(room_kwh / np.maximum(self.reading.left_h[own], 1.0 / 60.0))
 
+    def _tapered_kw(self, soc: Floats, hours: float) -> Floats:
+        """Return the mean that a battery takes over `hours` as its power falls, NaN unknown."""
+        top, into = self.memory["top"], self.per_soc_kwh("in")
+        fades_h = np.maximum((top - self.memory["knee"]) * into / self.rated_kw, 1e-6)
+        left_kwh = np.maximum(top - soc, 0.0) * into
+        return np.asarray(left_kwh * -np.expm1(-hours / fades_h) / hours)
+
     def step(self, minute: int, soc: Floats, hours: float, held: Floats) -> tuple[Floats, Floats]:
         """Return power [kW] and SOC after `hours` of the owners' rule at `minute` of the day.
 
@@ -270,7 +295,7 @@ class StorageOwners:
                 pace = np.where(np.isnan(pace), memory["pace"], pace)
                 chosen = np.minimum(self._spread_kw(own, soc) * pace, self.rated_kw)
                 np.copyto(held, chosen, where=begins)
-            drawn = np.minimum(held, room_kw)
+            drawn = np.fmin(np.minimum(held, room_kw), self._tapered_kw(soc, hours))
             power = np.where(charge, -drawn, power)
         if deliver.any():
             stock_kwh = np.maximum(soc - memory["empty"], 0.0) * out
