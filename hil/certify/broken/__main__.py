@@ -6,12 +6,11 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import chain
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from hil.certify.broken import BROKEN, GOOD
-from hil.certify.broken.table import row_of, written
+from hil.certify.broken.table import Row, row_of, written
 from hil.certify.suites import SUITES
 from twin.city.spelling import did_you_mean
 
@@ -44,20 +43,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.jobs < 1:
         parser.error(f"--jobs {given.jobs}: 1 or more")
     begun_s = time.monotonic()
-    tasks = [
-        (name, seed, given.suite, given.short) for seed in seeds for name in given.device or names
-    ]
+    suites = None if given.suite is None else tuple(given.suite)
+    tasks = [(name, seed, suites, given.short) for seed in seeds for name in given.device or names]
     # Most of a run is waiting for answers that do not come, so that more jobs than cores pay.
     with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
-        rows = []
-        first = pool.submit(row_of, tasks[0]).result()  # alone: it compiles for the others
-        for row in chain([first], pool.map(row_of, tasks[1:])):
-            rows.append(row)
-            said = ", ".join(row.failed) or "nothing failed"
-            sys.stderr.write(f"{row.device} seed {row.seed}, {row.wall_s:.1f} s: {said}\n")
+        done = {tasks[0]: pool.submit(row_of, tasks[0]).result()}  # alone: it compiles
+        running = {pool.submit(row_of, task): task for task in tasks[1:]}
+        _tell(done[tasks[0]])
+        for one in as_completed(running):
+            done[running[one]] = one.result()
+            _tell(one.result())
+    rows = [done[task] for task in tasks]
     sys.stdout.write(written(rows))
     sys.stdout.write(f"{time.monotonic() - begun_s:.0f} s\n")
     return 0 if all(row.right for row in rows) else 1
+
+
+def _tell(row: Row) -> None:
+    said = ", ".join(row.failed) or "nothing failed"
+    sys.stderr.write(f"{row.device} seed {row.seed}, {row.wall_s:.1f} s: {said}\n")
 
 
 if __name__ == "__main__":
