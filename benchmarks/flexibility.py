@@ -111,9 +111,11 @@ def main() -> None:
     rows = table(found)
     print(
         f"{'kind':<11}{'way':<5}{'min':>4}{'calls':>6}{'connected':>10}{'said':>9}{'held':>9}"
-        f"{'signed %':>9}{'median %':>9}{'device %':>9}{'groups':>7}{'none':>6}"
+        f"{'signed %':>9}{'median %':>9}{'kind %':>9}{'device %':>9}{'groups':>7}{'none':>6}"
     )
-    keys = ("signed_error_pct", "median_error_pct", "device_median_error_pct")
+    keys = (
+        "signed_error_pct", "median_error_pct", "kind_median_error_pct", "device_median_error_pct",
+    )  # fmt: skip
     for row in rows:
         errors = "".join(f"{'-' if row[k] is None else f'{row[k]:.1f}':>9}" for k in keys)
         print(

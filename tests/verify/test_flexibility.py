@@ -32,6 +32,16 @@ def test_the_median_weighs_groups_with_their_devices() -> None:
     assert (found["said_mw"], found["held_mw"]) == pytest.approx((0.19, 0.14))
 
 
+def test_of_a_kind_each_call_counts_once() -> None:
+    """Errors of the fleet: +20, -10 and +40 %; a call in which it held next to nothing is none."""
+    calls = [
+        held([60.0, 60.0], [20.0, 80.0]), held([45.0, 45.0], [50.0, 50.0]),
+        held([70.0, 70.0], [50.0, 50.0]), held([9.0, 9.0], [0.5, 0.5]),
+    ]  # fmt: skip
+    assert summary(calls)["kind_median_error_pct"] == pytest.approx(20.0)
+    assert summary(calls[3:])["kind_median_error_pct"] is None
+
+
 def test_too_little_and_too_much_do_not_cancel_in_the_median() -> None:
     found = summary([held([50.0, 150.0], [100.0, 100.0])])
     assert found["signed_error_pct"] == pytest.approx(0.0)

@@ -12,9 +12,10 @@ Definitions, fixed before the first measurement
     reaches `FLOOR` of what is connected is left out: there was nothing to hold, and a per cent
     of nothing says nothing. It is counted apart.
     *Median absolute error* (the published figure): over all groups of all calls, each weighted
-    with its devices. *By device*: the same with every device a group of its own. *Signed
-    error*: (said - held) / held of the whole fleet of a kind, summed over calls, where it held
-    at least `LEAST` of what is connected.
+    with its devices. *By device*: the same with every device a group of its own; *by kind*: the
+    whole fleet of a kind one group, median over calls in which it held at least `LEAST` of what
+    is connected. *Signed error*: (said - held) / held of the whole fleet of a kind, summed over
+    calls, where it held at least that.
 """
 
 from __future__ import annotations
@@ -144,6 +145,11 @@ def summary(calls: Iterable[Held]) -> Figures:
     total = float(shown.sum())
     signed = 100.0 * (float(said.sum()) - total) / total if total > 0.0 else None
     signed = signed if total >= LEAST * float(connected.sum()) else None
+    whole = [
+        100.0 * abs(float(h.said_kw.sum()) / float(h.held_kw.sum()) - 1.0)
+        for h in held
+        if h.held_kw.sum() > 0.0 and h.held_kw.sum() >= LEAST * h.connected_kw.sum()
+    ]
     middle = weighted_percentile(np.abs(error[counts]), devices[counts], 0.5)
     return {
         "calls": len(held),
@@ -152,6 +158,7 @@ def summary(calls: Iterable[Held]) -> Figures:
         "held_mw": float(shown.sum()) / len(held) / KW_PER_MW,
         "signed_error_pct": signed,
         "median_error_pct": middle,
+        "kind_median_error_pct": float(np.median(whole)) if whole else None,
         "device_median_error_pct": float(np.median(alone)) if len(alone) > 0 else None,
         "groups": int(counts.sum()),
         "groups_with_nothing": int((~counts).sum()),

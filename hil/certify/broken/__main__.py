@@ -15,6 +15,7 @@ from hil.certify.suites import SUITES
 from twin.city.spelling import did_you_mean
 
 DEVICES = {**BROKEN, **GOOD}
+TASKS = 20  # after which a process gives its memory back
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     suites = None if given.suite is None else tuple(given.suite)
     tasks = [(name, seed, suites, given.short) for seed in seeds for name in given.device or names]
     # Most of a run is waiting for answers that do not come, so that more jobs than cores pay.
-    with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(given.jobs, get_context("spawn"), max_tasks_per_child=TASKS)
+    with pool:
         done = {tasks[0]: pool.submit(row_of, tasks[0]).result()}  # alone: it compiles
         running = {pool.submit(row_of, task): task for task in tasks[1:]}
         _tell(done[tasks[0]])
