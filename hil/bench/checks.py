@@ -61,6 +61,7 @@ class Read:
 
 
 SERIAL = "a serial line such as /dev/ttyUSB0, or a pseudo-terminal"
+FITTED = "parameters.toml as `hil fit` writes it"
 TOLERANCE = 1e-9
 # What is of the connection, not of the unit.
 ALIKE = (
@@ -97,6 +98,8 @@ def _files(read: Read) -> Iterator[Fault]:
         named = getattr(entry, key)
         if named and not Path(named).is_file():
             yield f"{place}.{key}", f"{named!r} does not exist", "an existing PEM file"
+    if entry.parameters and not Path(entry.parameters).is_file():
+        yield f"{place}.parameters", f"{entry.parameters!r} does not exist", FITTED
     if entry.serial:
         path = Path(entry.serial)
         if not path.exists():

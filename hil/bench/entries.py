@@ -151,6 +151,9 @@ class DeviceEntry(Part):
     replaces: TwinName | None = Field(
         default=None, description="twin device whose place it takes, such as storage-00003"
     )
+    parameters: str = Field(
+        default="", description="parameters.toml of `hil fit` that its twin takes, of storage"
+    )
     limits: DeviceLimits | None = Field(
         default=None, description="power and ramp; none: the device is only read"
     )
@@ -205,6 +208,8 @@ class DeviceEntry(Part):
                     yield f"{name} is written to the device: give limits as well"
         if {"limits", "safe_state"} <= known and self.limits is not None and not self.safe_state:
             yield "a device with limits is written to: it needs safe_state"
+        if {"parameters", "replaces"} <= known and self.parameters and self.replaces is None:
+            yield "parameters are for the twin that it replaces: give replaces as well"
 
     def _reached(self) -> Iterator[str]:
         serial = self.transport == "rtu"

@@ -23,7 +23,7 @@ __all__ = ["load_bench", "read_bench"]
 
 P = TypeVar("P")
 # Keys of devices and instruments that name files beside the bench file.
-FILES = ("map", "ca", "certificate", "key")
+FILES = ("map", "parameters", "ca", "certificate", "key")
 INSTRUMENTS: TypeAdapter[InstrumentEntry] = TypeAdapter(InstrumentEntry)
 QUANTITIES = {
     "meter": ("power_kw",), "meter_auxiliary": ("power_kw",), "relay": ("is_on",),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hil.bench.fit.parameters import load_parameters
 from hil.bench.scale import scale_of
 from hil.bench.schema import BenchFile, DeviceEntry
 from hil.testbed.places import Places
@@ -96,6 +97,20 @@ def replaced(entry: DeviceEntry) -> tuple[str, int]:
     return kind, int(number)
 
 
+def _parameters(entry: DeviceEntry, path: str, kind: str) -> Iterator[Problem]:
+    """Yield what is wrong with the parameters that a device's twin is to take."""
+    if entry.parameters == "":
+        return
+    if kind != "storage":
+        place = f"devices ({entry.name}).parameters"
+        yield Problem(path, place, kind, "none: physics is fitted for storage only")
+        return
+    try:
+        load_parameters(Path(entry.parameters))
+    except InputProblems as error:
+        yield from error.problems
+
+
 def _misfits(entry: DeviceEntry, path: str, prepared: Prepared) -> Iterator[Problem]:
     """Yield what is wrong with putting a device in its twin's place in this scenario."""
     inventory = prepared.built.world.inventory
@@ -110,6 +125,7 @@ def _misfits(entry: DeviceEntry, path: str, prepared: Prepared) -> Iterator[Prob
         allowed = f"{kind}-00000 to {kind}-{known.n - 1:05d}"
         yield Problem(path, place, str(entry.replaces), allowed)
         return
+    yield from _parameters(entry, path, kind)
     plate = known.columns
     stored = float(plate.f8("capacity_kwh")[row]) if "capacity_kwh" in plate else None
     try:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from hil.bench.assembly import device_of, permit_of
 from hil.bench.clock import WallClock
 from hil.bench.device import BenchDevice
 from hil.bench.drivers.opening import Means, Opened, open_instrument, role_of
 from hil.bench.errors import BenchError
+from hil.bench.fit.parameters import load_parameters
 from hil.bench.frames import FrameLog
 from hil.bench.guard import Guard
 from hil.bench.guarded import plan_of
@@ -31,6 +33,8 @@ from hil.testbed.bench_preflight import Bench, replaced
 from hil.testbed.bench_records import keep_part
 from hil.testbed.feed import Feed
 from hil.testbed.field import Field
+from hil.testbed.fitted import at_size, take
+from twin.assets.storage import Storage
 from twin.errors import RunBroken
 from twin.record.exchange import KindInventory
 from twin.run import Prepared
@@ -156,6 +160,7 @@ class _Making:
         known = inventory.kinds[kind]
         scale = scale_of(entry, float(known.columns.f8("rated_kw")[row]))
         self._note_scale(entry, scale)
+        self._take_parameters(entry, scale)
         file = self._recording(entry)
         device, timers = self._device(entry, scale, file)
         meter = self._meter(entry.name)
@@ -176,6 +181,19 @@ class _Making:
         self.journal.record(
             "note", entry.name, text="scale", replaces=entry.replaces, twin_kw=scale.twin_kw,
             bench_kw=scale.bench_kw, factor=scale.factor,
+        )  # fmt: skip
+
+    def _take_parameters(self, entry: DeviceEntry, scale: Scale) -> None:
+        """Give the device's twin what `hil fit` found, at the twin's size."""
+        kind, row = replaced(entry)
+        twin = self.field.run.kinds[kind]
+        if entry.parameters == "" or not isinstance(twin, Storage):
+            return
+        fitted = at_size(load_parameters(Path(entry.parameters)), scale.factor)
+        left = take(twin, row, fitted)
+        self.journal.record(
+            "note", entry.name, text="its twin takes fitted parameters", file=entry.parameters,
+            parameters={n: p.value for n, p in fitted.items()}, left=left,
         )  # fmt: skip
 
     def _recording(self, entry: DeviceEntry) -> RecordingFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from twin.kernels import battery
 from twin.record.columns import Columns
 from twin.record.exchange import SetPoint
 
-__all__ = ["held_against", "take", "with_parameters"]
+__all__ = ["at_size", "held_against", "take", "with_parameters"]
 
 F8 = NDArray[np.float64]
 HOUR_S = 3_600
@@ -45,6 +46,15 @@ def take(kind: Storage, row: int, parameters: Mapping[str, Parameter]) -> list[s
             left.append(name)
     kind.true_kwh = kind.plate[battery.CHARGE_KAH] * kind.data.number("cell_nominal_v")
     return left
+
+
+def at_size(parameters: Mapping[str, Parameter], factor: float) -> dict[str, Parameter]:
+    """Return a bench device's parameters for a station that is `factor` times as large.
+
+    So many more cells stand side by side; what is told of the rating stays.
+    """
+    by = {"charge_kah": factor, "resistance_v_per_ka": 1.0 / factor}
+    return {n: replace(p, value=p.value * by.get(n, 1.0)) for n, p in parameters.items()}
 
 
 def with_parameters(parameters: Mapping[str, Parameter]) -> type[Storage]:

@@ -168,6 +168,7 @@ certificate = "nope.pem"
 
 [[devices]]
 name = "b6"
+parameters = "fitted.toml"
 map = "meter-own"
 transport = "tcp"
 host = "1.2.3.5"
@@ -234,6 +235,8 @@ EXPECTED = (
     ("devices.4 (b5).certificate", "nope.pem' does not exist"),
     ("devices.5 (b6)", "serial belongs to transport rtu"),
     ("devices.5 (b6).limits", "map meter-own has nothing to write"),
+    ("devices.5 (b6)", "parameters are for the twin that it replaces"),
+    ("devices.5 (b6).parameters", "fitted.toml' does not exist", "hil fit"),
     ("instruments.0 (w).driver", "'meter_modbs'", "did you mean meter_modbus?"),
     ("instruments.1 (w2).powr_kw", "unknown key", "did you mean power_kw?"),
     ("instruments.1 (w2).device", "'b9'; one of bess-1, bess-1, b3, b4, b5, b6"),
