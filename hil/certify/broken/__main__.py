@@ -10,12 +10,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from hil.certify.broken import BROKEN, GOOD
-from hil.certify.broken.table import Row, row_of, written
+from hil.certify.broken.table import row_of, written
 from hil.certify.suites import SUITES
 from twin.city.spelling import did_you_mean
 
 DEVICES = {**BROKEN, **GOOD}
-TASKS = 20  # after which a process gives its memory back
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,25 +44,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--jobs {given.jobs}: 1 or more")
     begun_s = time.monotonic()
     suites = None if given.suite is None else tuple(given.suite)
-    tasks = [(name, seed, suites, given.short) for seed in seeds for name in given.device or names]
-    # Most of a run is waiting for answers that do not come, so that more jobs than cores pay.
-    pool = ProcessPoolExecutor(given.jobs, get_context("spawn"), max_tasks_per_child=TASKS)
-    with pool:
-        done = {tasks[0]: pool.submit(row_of, tasks[0]).result()}  # alone: it compiles
-        running = {pool.submit(row_of, task): task for task in tasks[1:]}
-        _tell(done[tasks[0]])
-        for one in as_completed(running):
-            done[running[one]] = one.result()
-            _tell(one.result())
-    rows = [done[task] for task in tasks]
+    done = {}
+    for seed in seeds:
+        tasks = [(name, seed, suites, given.short) for name in given.device or names]
+        # Most of a run is waiting for answers that do not come: more jobs than cores pay. A
+        # seed's processes end with it and give their memory back.
+        with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+            if not done:
+                pool.submit(row_of, tasks[0]).result()  # alone: it compiles for the others
+            for one in as_completed([pool.submit(row_of, task) for task in tasks]):
+                row = one.result()
+                done[row.device, row.seed] = row
+                said = ", ".join(row.failed) or "nothing failed"
+                sys.stderr.write(f"{row.device} seed {row.seed}, {row.wall_s:.1f} s: {said}\n")
+    rows = [done[name, seed] for name in given.device or names for seed in seeds]
     sys.stdout.write(written(rows))
     sys.stdout.write(f"{time.monotonic() - begun_s:.0f} s\n")
     return 0 if all(row.right for row in rows) else 1
-
-
-def _tell(row: Row) -> None:
-    said = ", ".join(row.failed) or "nothing failed"
-    sys.stderr.write(f"{row.device} seed {row.seed}, {row.wall_s:.1f} s: {said}\n")
 
 
 if __name__ == "__main__":
