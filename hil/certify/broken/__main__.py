@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from hil.certify.broken import BROKEN, GOOD
-from hil.certify.broken.table import row_of, written
+from hil.certify.broken.table import Row, row_of, written
 from hil.certify.suites import SUITES
 from twin.city.spelling import did_you_mean
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--jobs {given.jobs}: 1 or more")
     begun_s = time.monotonic()
     suites = None if given.suite is None else tuple(given.suite)
-    done = {}
+    done: dict[tuple[str, int], Row] = {}
     for seed in seeds:
         tasks = [(name, seed, suites, given.short) for name in given.device or names]
         # Most of a run is waiting for answers that do not come: more jobs than cores pay. A
