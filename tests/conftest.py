@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ from hypothesis import settings
 
 from benchmarks.wire.programs import missing_tools
 from tests.look.browser import CANDIDATES, find_chromium
+
+# What is started in the background ignores Ctrl-C, and so would every process that a test ends.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REQUIRE_ALL = os.environ.get("SUITWIN_REQUIRE") == "all"
 
