@@ -28,10 +28,11 @@ demo: $(STAMP)
 	$(BIN)/twin run summer-peak-2027 --out out/demo
 
 # Runs on wall time come last, when nothing else wants the cores: those over the whole wire take
-# turns of minutes in which they mostly wait, the short ones go beside them one after the other.
+# turns of minutes in which they mostly wait, the short ones go beside them one after the other,
+# and lint, which gives way to both, in what is left.
 test: $(STAMP)
-	@$(MAKE) --no-print-directory --jobs 2 lint unpaced
-	@$(MAKE) --no-print-directory --jobs 2 paced-wire paced-short
+	@$(MAKE) --no-print-directory unpaced
+	@$(MAKE) --no-print-directory --jobs 3 paced-wire paced-short lint
 	@echo "left out: slow tests (make test-slow) and benchmarks (make bench)"
 
 paced-wire: $(STAMP)
@@ -45,10 +46,10 @@ unpaced: $(STAMP)
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow and not bench and not paced"
 
 lint: $(STAMP)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	nice -n 10 $(BIN)/ruff format --check .
+	nice -n 10 $(BIN)/ruff check .
+	nice -n 10 $(BIN)/mypy
+	nice -n 10 $(BIN)/lint-imports
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow --timeout 1800
