@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from fakecity import make_calendar, make_inventory
 from twin.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from twin.control.capability.metered_days import unusual_share
 from twin.control.capability.owner_plans import OwnerPlans
+from twin.control.supervision.fleet import Supervision
 from twin.record.columns import Columns
 from twin.record.exchange import Calendar, Inventory
 from twin.record.metering import MeterHistory
@@ -34,8 +36,8 @@ def watched(plans: OwnerPlans, inventory: Inventory, begin_ms: int, end_ms: int,
         watch = SimpleNamespace(
             fresh=lambda now, age: np.ones(n, np.bool_), get=lambda name, s=share: -s * rated
         )
-        fleet = SimpleNamespace(watch={"charging": watch})
-        plans.learn(now_ms, fleet, lambda kind: np.zeros(n, np.bool_), ["charging"])  # type: ignore[arg-type]
+        fleet = cast("Supervision", SimpleNamespace(watch={"charging": watch}))
+        plans.learn(now_ms, fleet, lambda kind: np.zeros(n, np.bool_), ["charging"])
 
 
 def test_a_day_ago_is_told_between_the_quarters_and_today_does_not_hide_it() -> None:

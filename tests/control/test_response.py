@@ -194,7 +194,7 @@ def test_impossible_order_gives_what_there_is(before, base: np.ndarray) -> None:
     assert reports[minutes(FULL) + 5].figures["capability_mw"] < 100.0
 
 
-def test_what_batteries_cannot_do_is_not_summed_up(before) -> None:  # type: ignore[no-untyped-def]
+def test_what_batteries_cannot_do_is_not_summed_up(before: tuple[FakeCity, bytes]) -> None:
     """Far beyond everything there is: the shortfall is told, and no correction is wound up."""
     city, logic = before[0].fork(), platform()
     logic.load(before[1])

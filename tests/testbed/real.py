@@ -32,6 +32,22 @@ POLL_S, LOST_AFTER_S = 0.01, 0.1
 STORAGE = ("power_kw", "soc", "status", "setpoint_kw", "remote")
 
 
+def bench_toml(stage: Stage, more: str, replaces: str = f"storage-{ROW:05d}") -> str:
+    """Return a bench file with one device, that of a stage; `more` says the rest of it."""
+    return f"""
+name = "yard"
+[[devices]]
+name = "dut"
+map = "{stage.map.name}"
+transport = "tcp"
+host = "{stage.spec.host}"
+port = {stage.spec.port}
+rated_kw = {RATED_KW}
+replaces = "{replaces}"
+{more}
+"""
+
+
 @dataclass(slots=True)
 class Real:
     """One real device, and the loop that it is in."""

@@ -19,7 +19,7 @@ from hil.testbed.bench_records import bench_facts, bench_lines, exceptions, keep
 from hil.testbed.bench_setup import Bench as BenchPlan
 from hil.testbed.bench_setup import standing
 from hil.testbed.stage import Stage
-from tests.testbed.real import RATED_KW, ROW, SCALE, Real, beside
+from tests.testbed.real import RATED_KW, ROW, SCALE, Real, bench_toml, beside
 from tests.testbed.world import Bench, bench, ready
 from twin.assets.manners import Manner
 from twin.engine.recorder import true_fleet
@@ -297,24 +297,16 @@ def test_a_bench_without_an_emergency_stop_runs_dry_and_without_a_guard(
 ) -> None:
     here.rate = 60.0
     with station() as stage:
-        (tmp_path / "bench.toml").write_text(f"""
-            name = "yard"
-            [[devices]]
-            name = "dut"
-            map = "storage-own"
-            transport = "tcp"
-            host = "{stage.spec.host}"
-            port = {stage.spec.port}
-            rated_kw = {RATED_KW}
-            replaces = "storage-0000{ROW}"
-            limits = {{ power_low_kw = -75.0, power_high_kw = 75.0, ramp_kw_s = 75.0 }}
-            safe_state = {{ set_power_kw = 0.0 }}
+        more = """
+            limits = { power_low_kw = -75.0, power_high_kw = 75.0, ramp_kw_s = 75.0 }
+            safe_state = { set_power_kw = 0.0 }
             [[instruments]]
             name = "grid"
             driver = "source_fake"
             [run]
             poll_s = 0.05
-        """)
+        """
+        (tmp_path / "bench.toml").write_text(bench_toml(stage, more))
         plan = BenchPlan(load_bench(tmp_path / "bench.toml"), dry=True, out=tmp_path)
         plan.check(here.prepared, 60.0, here.served.field.places)
         field = here.served.field

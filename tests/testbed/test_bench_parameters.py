@@ -16,13 +16,15 @@ from hil.testbed.bench_setup import standing
 from hil.testbed.fitted import at_size, take
 from hil.testbed.stage import Stage
 from hil.testbed.stage_world import alone
+from tests.testbed.real import RATED_KW, ROW, SCALE, bench_toml
 from tests.testbed.world import Bench, bench, ready
 from twin.assets.storage import Storage
 from twin.engine.simulation import Simulation
 from twin.errors import InputProblems
 from twin.kernels import battery
 
-RATED_KW, ROW, FACTOR = 75.0, 1, 10.0  # storage-00001 of first-contact has 750 kW
+DEVICE = f"storage-{ROW:05d}"
+PLATE = {"rated_kw": RATED_KW, "capacity_kwh": 150.0}
 FITTED = {
     "charge_kah": 50.0, "resistance_v_per_ka": 1.5, "no_load": 0.004, "linear": 0.002,
     "square": 0.02, "pcs_ramp_per_s": 1.0, "auxiliary_standby": 0.005,
@@ -40,22 +42,12 @@ def here() -> Iterator[Bench]:
         yield found
 
 
-def plan(folder: Path, stage: Stage, here: Bench, replaces: str, fitted: str) -> BenchPlan:
+def plan(folder: Path, stage: Stage, here: Bench, fitted: str, replaces: str = DEVICE) -> BenchPlan:
     """Return a dry bench with one device, checked; `fitted` is what its parameters file says."""
     (folder / "fit").mkdir()
     (folder / "fit" / "parameters.toml").write_text(fitted)
-    (folder / "bench.toml").write_text(f"""
-        name = "yard"
-        [[devices]]
-        name = "dut"
-        map = "storage-own"
-        transport = "tcp"
-        host = "{stage.spec.host}"
-        port = {stage.spec.port}
-        rated_kw = {RATED_KW}
-        replaces = "{replaces}"
-        parameters = "fit/parameters.toml"
-    """)
+    text = bench_toml(stage, 'parameters = "fit/parameters.toml"', replaces)
+    (folder / "bench.toml").write_text(text)
     found = BenchPlan(load_bench(folder / "bench.toml"), dry=True, out=folder)
     found.check(here.prepared, 1.0, here.served.field.places)
     return found
@@ -71,15 +63,14 @@ def test_the_twin_in_the_city_takes_them_and_the_others_stay(here: Bench, tmp_pa
     toml = "\n".join(p.toml(n) for n, p in entries().items())
     kind = station_of(here.run)
     before, constants = kind.plate.copy(), kind.constants.copy()
-    plate = {"rated_kw": RATED_KW, "capacity_kwh": 150.0}
-    with Stage("storage", "storage-own", nameplate=plate) as stage:
-        checked = plan(tmp_path, stage, here, f"storage-0000{ROW}", toml)
+    with Stage("storage", "storage-own", nameplate=PLATE) as stage:
+        checked = plan(tmp_path, stage, here, toml)
         with standing(checked, here.prepared, here.served.field, 1.0):
             took = dict(zip(battery.PLATE_ROWS, kind.plate[:, ROW], strict=True))
-    assert took["charge_kah"] == pytest.approx(FACTOR * 50.0)
-    assert took["resistance_v_per_ka"] == pytest.approx(1.5 / FACTOR)
+    assert took["charge_kah"] == pytest.approx(SCALE * 50.0)
+    assert took["resistance_v_per_ka"] == pytest.approx(1.5 / SCALE)
     assert (took["no_load"], took["linear"], took["square"]) == (0.004, 0.002, 0.02)
-    assert kind.true_kwh[ROW] == pytest.approx(FACTOR * 50.0 * 3.2)
+    assert kind.true_kwh[ROW] == pytest.approx(SCALE * 50.0 * 3.2)
     others = np.arange(kind.n) != ROW
     np.testing.assert_array_equal(kind.plate[:, others], before[:, others])
     np.testing.assert_array_equal(kind.constants, constants)  # which all stations share
@@ -87,28 +78,35 @@ def test_the_twin_in_the_city_takes_them_and_the_others_stay(here: Bench, tmp_pa
         e for e in read_journal(tmp_path / "bench.jsonl")
         if e.get("text") == "its twin takes fitted parameters"
     )  # fmt: skip
-    assert note["parameters"]["charge_kah"] == pytest.approx(FACTOR * 50.0)
+    assert note["parameters"]["charge_kah"] == pytest.approx(SCALE * 50.0)
     assert sorted(note["left"]) == sorted(SHARED)
 
 
 @pytest.mark.parametrize(
-    ("replaces", "fitted", "said"),
+    ("fitted", "said"),
     [
-        ("storage-00001", "charge_kha = 3", "unknown parameter"),
-        ("storage-00001", "[no_load]\nvalue = -1.0\nsource = 's'\ngrade = 'D'", "0 or more"),
-        ("storage-00001", "no_load = = 3", "TOML"),
+        ("charge_kha = 3", "unknown parameter"),
+        ("[no_load]\nvalue = -1.0\nsource = 's'\ngrade = 'D'", "0 or more"),
+        ("no_load = = 3", "TOML"),
     ],
 )
 def test_a_file_that_is_none_is_told_before_anything_is_opened(
-    here: Bench, tmp_path: Path, replaces: str, fitted: str, said: str
+    here: Bench, tmp_path: Path, fitted: str, said: str
 ) -> None:
-    plate = {"rated_kw": RATED_KW, "capacity_kwh": 150.0}
     with (
-        Stage("storage", "storage-own", nameplate=plate) as stage,
+        Stage("storage", "storage-own", nameplate=PLATE) as stage,
         pytest.raises(InputProblems, match=said) as found,
     ):
-        plan(tmp_path, stage, here, replaces, fitted)
+        plan(tmp_path, stage, here, fitted)
     assert "parameters.toml" in str(found.value)
+
+
+def test_physics_is_taken_by_storage_only(here: Bench, tmp_path: Path) -> None:
+    with (
+        Stage("terminal") as stage,
+        pytest.raises(InputProblems, match="fitted for storage only"),
+    ):
+        plan(tmp_path, stage, here, "", "terminal-00000")
 
 
 def test_at_another_size_a_station_does_the_same_for_its_rating() -> None:

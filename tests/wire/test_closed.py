@@ -11,7 +11,10 @@ import pytest
 from tests.wire.conftest import CLOSED, HIL, Ended
 
 ENERGY = 0.005  # of what was delivered (issue: 0.5 %)
-SAME = 0.005  # of a limit: two values on either side of it that lie so near are one figure
+# Restoration brings tiny's load to within a thousandth of its peak, directly just below it and over
+# the wire now and then just above: there, and nowhere else, values so near are one figure.
+ON_THE_LIMIT = ("tiny", "lm.restoration_peak")
+SAME = 0.005  # of the limit
 
 pytestmark = [pytest.mark.paced, pytest.mark.timeout(600)]
 
@@ -26,15 +29,16 @@ def delivered_mwh(path: Path) -> float:
     return float(taken[taken > 0.0].sum()) / 60.0
 
 
-def differs(direct: dict[str, object], wire: dict[str, object]) -> bool:
-    """Return whether two verdicts differ by more than where a limit happens to lie."""
+def differs(name: str, direct: dict[str, object], wire: dict[str, object]) -> bool:
+    """Return whether two verdicts differ, by more than where the limit of `ON_THE_LIMIT` lies."""
     if direct["passed"] is wire["passed"]:
         return False
-    values = [v["value"] for v in (direct, wire)]
-    limit = direct["limit"]
-    if not all(isinstance(x, float | int) for x in (*values, limit)):
+    one, other, limit = direct["value"], wire["value"], direct["limit"]
+    if (name, direct["id"]) != ON_THE_LIMIT or not isinstance(limit, float):
         return True
-    return abs(float(values[0]) - float(values[1])) > SAME * abs(float(limit))  # type: ignore[arg-type]
+    if not isinstance(one, float) or not isinstance(other, float):
+        return True
+    return abs(one - other) > SAME * abs(limit)
 
 
 @pytest.mark.parametrize("name", CLOSED)
@@ -44,7 +48,9 @@ def test_the_wire_reaches_the_verdicts_of_the_direct_run(
     direct, wire = ended[f"direct-{name}"], ended[f"wire-{name}"]
     assert (direct.status, wire.status) == (0, 0), wire.text
     one, other = direct.verdicts(), wire.verdicts()
-    differing = {k: (one[k]["value"], other[k]["value"]) for k in one if differs(one[k], other[k])}
+    differing = {
+        k: (one[k]["value"], other[k]["value"]) for k in one if differs(name, one[k], other[k])
+    }
     assert differing == {}
     assert wire.summary["carrier"] == "wire"
     assert wire.summary["wire"]["devices"] > 400  # type: ignore[index]
